@@ -1,0 +1,80 @@
+"""`actorpar fetch` as a person runs it: a process of its own, its exit code, what it printed, what it left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Words of the interpreter that tell of a defect in the program, whatever its exit code.
+DEFECTS = ("Traceback", "Exception ignored", "never retrieved", "never awaited", "ResourceWarning", "Unclosed ")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The JSON report of a run with `--json -`."""
+        report = json.loads(self.out)
+        assert isinstance(report, dict)
+        return report
+
+
+@contextlib.asynccontextmanager
+async def started(
+    *command: str | Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A running `python -W error …` with pipes; it is killed if the block leaves it running."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-W",
+        "error",
+        *command,
+        cwd=cwd,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(cwd), **(env or {})},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.communicate()
+
+
+async def finished(process: asyncio.subprocess.Process, stdin: bytes = b"", within: float = 60) -> Run:
+    """Wait for the end of the process; fails the test when it complains of a defect of its own."""
+    async with asyncio.timeout(within):
+        out, err = await process.communicate(stdin)
+    assert process.returncode is not None
+    run = Run(process.returncode, out.decode(), err.decode())
+    if run.code != -signal.SIGKILL:
+        assert not [word for word in DEFECTS if word in run.err + run.out], run.err + run.out
+    return run
+
+
+async def fetch(*arguments: str | Path, cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Run:
+    """Run `actorpar fetch` with these arguments in `cwd` to its end."""
+    async with started("-m", "actorpar.cli", "fetch", *arguments, cwd=cwd, env=env) as process:
+        return await finished(process, stdin)
+
+
+def names(folder: Path) -> set[str]:
+    """Every file below `folder`, by its path within it."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
