@@ -1,0 +1,97 @@
+"""The figures the project promises, and what became of them in a run.
+
+A goal is a ratio to a named contestant of the same group in the same run, or, where it has none, seconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .cases import DEFAULT, NO_LOOP, UVLOOP
+from .session import Result
+
+PROCESSES, TASKS, QUEUE = "actorpar, processes", "actorpar, tasks", "asyncio.Queue"
+WAIT, SELECTOR, ONE_SHOT, AIOCHAN_SELECT = (
+    "asyncio.wait over get()",
+    "actorpar, Selector",
+    "actorpar, one-shot",
+    "aiochan select",
+)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`limits` per kind of loop; `base` None makes the limit one of seconds."""
+
+    group: str
+    ours: str
+    base: str | None
+    limits: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One goal on one loop. `reached` None: not measured in this run."""
+
+    goal: Goal
+    loop: str
+    limit: float
+    reached: float | None
+
+    @property
+    def met(self) -> bool:
+        """Whether it was measured and is within the limit."""
+        return self.reached is not None and self.reached <= self.limit
+
+    @property
+    def of_the_limit(self) -> float | None:
+        """1.0 is exactly the limit, less is better."""
+        return None if self.reached is None else self.reached / self.limit
+
+
+def _both(limit: float) -> dict[str, float]:
+    return {DEFAULT: limit, UVLOOP: limit}
+
+
+GOALS = (
+    Goal("rendezvous", PROCESSES, "aiochan", {UVLOOP: 1 / 3}),
+    Goal("rendezvous", PROCESSES, "anyio", {UVLOOP: 1 / 10}),
+    Goal("capacity 1", PROCESSES, QUEUE, {DEFAULT: 1 / 4, UVLOOP: 0.40}),
+    Goal("capacity 64", PROCESSES, QUEUE, _both(0.52)),
+    Goal("unbounded", PROCESSES, QUEUE, _both(1.0)),
+    *(Goal(group, TASKS, QUEUE, _both(1.2)) for group in ("capacity 1", "capacity 64", "unbounded")),
+    Goal("batches of 64", "actorpar, unbounded", QUEUE, _both(1 / 8)),
+    Goal("ping-pong", PROCESSES, QUEUE, {UVLOOP: 0.45}),
+    Goal("ring of 1000", PROCESSES, QUEUE, {UVLOOP: 0.45}),
+    Goal("fan-in of 100", PROCESSES, QUEUE, {UVLOOP: 0.55}),
+    Goal("select of 10, busy", SELECTOR, WAIT, _both(0.45)),
+    Goal("select of 10, parking", SELECTOR, WAIT, _both(0.45)),
+    Goal("select of 10, busy", ONE_SHOT, WAIT, _both(0.6)),
+    Goal("select of 10, busy", SELECTOR, AIOCHAN_SELECT, _both(1 / 3)),
+    Goal("select of 10, busy", ONE_SHOT, AIOCHAN_SELECT, _both(1 / 3)),
+    Goal("thread to loop", "actorpar, receive_many", "call_soon_threadsafe per item", {DEFAULT: 0.1, UVLOOP: 0.3}),
+    *(
+        Goal(f"{probe} under load, {micros} us", PROCESSES, None, _both(0.005))
+        for probe in ("timer", "echo")
+        for micros in (0, 20)
+    ),
+    *(
+        Goal(f"downloads, {size} files", "actorpar fetch", "aiohttp + semaphore, uvloop", {NO_LOOP: 1.05})
+        for size in ("small", "large")
+    ),
+    Goal("import", "actorpar, and its channels used", "asyncio", {NO_LOOP: 1.4}),
+)
+
+
+def judge(results: Sequence[Result]) -> list[Verdict]:
+    """Every goal whose group and loop were part of the run."""
+    ran = {(result.group.name, result.loop): result for result in results}
+    return [
+        Verdict(goal, loop, limit, _reached(goal, ran[goal.group, loop]))
+        for goal in GOALS
+        for loop, limit in goal.limits.items()
+        if (goal.group, loop) in ran
+    ]
+
+
+def _reached(goal: Goal, result: Result) -> float | None:
+    return result.median(goal.ours) if goal.base is None else result.ratio(goal.ours, goal.base)

@@ -1,0 +1,116 @@
+"""What a person reads: tables in the terminal, and the same as Markdown."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from .goals import Verdict
+from .session import Result
+
+_PER_SECOND = {"ns": 1e9, "us": 1e6, "ms": 1e3, "s": 1.0}
+
+Rows = list[tuple[str, ...]]
+
+
+def figure(seconds: float, unit: str) -> str:
+    """Three significant figures or more, in the unit."""
+    value = seconds * _PER_SECOND[unit]
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def group_rows(results: Sequence[Result]) -> tuple[tuple[str, ...], Rows]:
+    """Heading and rows of one group: for each loop the median, its spread and the ratio to the base."""
+    group = results[0].group
+    heading: list[str] = ["case"]
+    for result in results:
+        heading += [f"{result.loop}, {group.unit}" if result.loop != "-" else group.unit, "spread", "of base"]
+    rows = []
+    for case in group.cases:
+        row = [case.name]
+        for result in results:
+            row += _cells(result, case.name, group.cases[0].name)
+        rows.append(tuple(row))
+    return tuple(heading), rows
+
+
+def _cells(result: Result, case: str, base: str) -> list[str]:
+    median = result.median(case)
+    if median is None:
+        return ["not installed" if case in result.absent else "failed" if case in result.failed else "…", "", ""]
+    ratio = result.ratio(case, base)
+    return [
+        figure(median, result.group.unit),
+        f"±{result.spread(case):.0%}",
+        "" if ratio is None else f"{ratio:.3f}" if ratio < 0.1 else f"{ratio:.2f}",
+    ]
+
+
+def goal_rows(verdicts: Sequence[Verdict]) -> tuple[tuple[str, ...], Rows]:
+    """Heading and rows of the goals."""
+    return ("group", "case", "of", "loop", "goal", "reached", "verdict"), [
+        (
+            verdict.goal.group,
+            verdict.goal.ours,
+            verdict.goal.base or "p99",
+            verdict.loop,
+            "≤ " + _limit(verdict, verdict.limit),
+            "-" if verdict.reached is None else _limit(verdict, verdict.reached),
+            "not measured" if verdict.reached is None else "met" if verdict.met else "missed",
+        )
+        for verdict in verdicts
+    ]
+
+
+def _limit(verdict: Verdict, value: float) -> str:
+    return f"{value * 1e3:.2g} ms" if verdict.goal.base is None else f"{value:.3f}"
+
+
+def group_table(results: Sequence[Result], progress: str = "") -> Table:
+    """One group as a table for the terminal."""
+    group = results[0].group
+    table = Table(title=f"{group.name}  {progress}", caption=group.what, title_justify="left", caption_justify="left")
+    heading, rows = group_rows(results)
+    for index, name in enumerate(heading):
+        table.add_column(name, justify="right" if index else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row, style="bold" if row[0].startswith("actorpar") else None)
+    return table
+
+
+def goal_table(verdicts: Sequence[Verdict]) -> Table:
+    """The goals as a table for the terminal."""
+    table = Table(title="goals", title_justify="left")
+    heading, rows = goal_rows(verdicts)
+    for name in heading:
+        table.add_column(name)
+    colours = {"met": "green", "missed": "red", "not measured": "yellow"}
+    for row in rows:
+        table.add_row(*row, style=colours[row[-1]])
+    return table
+
+
+def complaints(results: Sequence[Result]) -> list[str]:
+    """One line for every case that gave no figure."""
+    return [
+        f"{result.group.name} ({result.loop}): {case}: {reason}"
+        for result in results
+        for case, reason in (*result.absent.items(), *result.failed.items())
+    ]
+
+
+def markdown(by_group: Sequence[Sequence[Result]], verdicts: Sequence[Verdict], about: str) -> str:
+    """The whole run as a Markdown page."""
+    parts = [about, "## Goals", _markdown_table(*goal_rows(verdicts))]
+    for results in by_group:
+        group = results[0].group
+        parts += [
+            f"## {group.name}",
+            f"{group.what}; {results[0].items} a repeat.",
+            _markdown_table(*group_rows(results)),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_table(heading: tuple[str, ...], rows: Rows) -> str:
+    lines = [heading, ("---",) + ("---:",) * (len(heading) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

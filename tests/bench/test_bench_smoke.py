@@ -1,0 +1,110 @@
+"""Every case of the bench runs and moves the items it says it moves; nothing here looks at a time.
+
+The cases check their own counts (WrongCount), so a sample means that all items arrived.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from actorpar.bench import add_arguments
+
+from . import record, report
+from .cases import BOTH_LOOPS, NO_LOOP, Group
+from .catalogue import every_group, matching
+from .goals import GOALS, judge
+from .measure import Sample, Stopwatch, WrongCount, expect
+from .session import Result
+from .worker import Event, alternate
+
+TINY = {"ping-pong": 20, "import": 1, "downloads, small files": 3, "downloads, large files": 1}
+IN_PROCESS = [group for group in every_group() if group.loops == BOTH_LOOPS]
+
+
+def run_tiny(group: Group, loop: str) -> Result:
+    few = TINY.get(group.name, 10 if "under load" in group.name else 40)
+    items = max(group.least, few // group.least * group.least)
+    result = Result(group, loop, items)
+    alternate(group, loop, 1, items, result.add)
+    return result
+
+
+@pytest.mark.parametrize("loop", BOTH_LOOPS)
+@pytest.mark.parametrize("group", IN_PROCESS, ids=lambda group: group.name)
+def test_every_case_of_a_group_moves_all_its_items(group: Group, loop: str) -> None:
+    pytest.importorskip("uvloop")
+    result = run_tiny(group, loop)
+    assert result.failed == {}
+    for case in group.cases:
+        if case.name not in result.absent:
+            assert [sample.items for sample in result.samples[case.name]] == [result.items], case.name
+
+
+@pytest.mark.parametrize("name", ["downloads, small files", "downloads, large files", "import"])
+def test_clients_and_imports_run_in_processes_of_their_own(name: str) -> None:
+    [group] = [group for group in every_group() if group.name == name]
+    result = run_tiny(group, NO_LOOP)
+    assert result.failed == {}
+    assert set(result.samples) == {case.name for case in group.cases} - set(result.absent)
+
+
+def test_every_goal_names_cases_that_exist() -> None:
+    cases = {(group.name, case.name) for group in every_group() for case in group.cases}
+    wanted = {(goal.group, case) for goal in GOALS for case in (goal.ours, goal.base) if case}
+    assert wanted <= cases
+
+
+def test_group_names_are_unique() -> None:
+    names = [group.name for group in every_group()]
+    assert len(names) == len(set(names))
+
+
+def test_a_pattern_chooses_groups_by_part_of_their_name_or_by_wildcard() -> None:
+    assert [group.name for group in matching("ping")] == ["ping-pong"]
+    assert [group.name for group in matching("cap*64")] == ["capacity 64"]
+    assert matching("no such group") == []
+    assert len(matching("*")) == len(every_group())
+
+
+def test_a_wrong_count_is_not_a_sample() -> None:
+    with pytest.raises(WrongCount, match="items: 3 instead of 4"):
+        expect("items", 3, 4)
+
+
+def test_the_99th_percentile_is_the_worst_of_a_hundred_but_one() -> None:
+    with Stopwatch() as watch:
+        pass
+    assert watch.latency([float(number) for number in range(100)]).value == 98.0
+
+
+def test_an_event_survives_the_pipe_from_the_worker() -> None:
+    for event in (Event("a", sample=Sample(3, 0.5, 0.6, 0.1)), Event("b", absent="no b"), Event("c", failed="boom")):
+        assert Event.from_json(event.to_json()) == event
+
+
+def test_a_goal_is_met_at_its_limit_and_missed_above_it(tmp_path: Path) -> None:
+    [group] = matching("ring of 1000")
+    result = Result(group, "uvloop", 1000)
+    for ours in (0.45, 0.46):
+        result.samples = {
+            "asyncio.Queue": [Sample(1, 1, 1, 1.0)],
+            "actorpar, processes": [Sample(1, 1, 1, ours)],
+        }
+        [verdict] = judge([result])
+        assert (verdict.reached, verdict.met) == (ours, ours == 0.45)
+    path = tmp_path / "run.json"
+    record.write(path, {"python": "3"}, {}, [result], judge([result]))
+    written = json.loads(path.read_text())
+    assert written["goals"][0]["met"] is False
+    assert written["groups"][0]["samples"]["actorpar, processes"][0]["value"] == 0.46
+    assert "| missed |" in report.markdown([[result]], judge([result]), "about")
+
+
+def test_the_command_line_refuses_zero_repeats(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--repeats", "0"])
+    assert "at least 1" in capsys.readouterr().err

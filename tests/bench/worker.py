@@ -1,0 +1,73 @@
+"""Runs one group on one kind of loop, alternating its cases, in a process of its own.
+
+    python -m tests.bench.worker GROUP LOOP REPEATS SCALE
+
+prints one JSON object a line: a sample, or why a case gave none. A case that fails, or a peer that is not installed, is
+reported once and left out; the others go on.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from .cases import Case, Group, loop_factory
+from .catalogue import every_group
+from .measure import Sample
+
+
+@dataclass(frozen=True)
+class Event:
+    """A sample of a case, or the reason why it has none."""
+
+    case: str
+    sample: Sample | None = None
+    absent: str = ""
+    failed: str = ""
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(line: str) -> "Event":
+        """What `to_json` wrote."""
+        fields = json.loads(line)
+        sample = fields.pop("sample")
+        return Event(sample=None if sample is None else Sample(**sample), **fields)
+
+
+def alternate(group: Group, loop: str, repeats: int, items: int, tell: Callable[[Event], None]) -> None:
+    """Run every case once, then every case again, starting one further each time, so that no case always runs first."""
+    factory = loop_factory(loop)
+    cases = [case for case in group.cases if _present(case, tell)]
+    with group.around(items):
+        for repeat in range(repeats):
+            turn = repeat % max(1, len(cases))
+            for case in cases[turn:] + cases[:turn]:
+                try:
+                    tell(Event(case.name, sample=case.trial(items, factory)))
+                except Exception as error:
+                    tell(Event(case.name, failed=f"{type(error).__name__}: {error}"))
+                    cases.remove(case)
+
+
+def _present(case: Case, tell: Callable[[Event], None]) -> bool:
+    for module in case.needs:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            tell(Event(case.name, absent=str(error)))
+            return False
+    return True
+
+
+def main(name: str, loop: str, repeats: str, scale: str) -> None:
+    """Run the group of that name."""
+    [group] = [group for group in every_group() if group.name == name]
+    alternate(group, loop, int(repeats), group.scaled(float(scale)), lambda event: print(event.to_json(), flush=True))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
