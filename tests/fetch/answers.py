@@ -15,6 +15,7 @@ from .site import Answer, Exchange, Hangup, Request
 
 CHUNK = 64 * 1024
 ETAG = '"v1"'
+MODIFIED = "Wed, 01 Jul 2026 10:00:00 GMT"
 
 
 def content(size: int, seed: int = 0) -> bytes:
@@ -31,14 +32,12 @@ class Part:
     span: tuple[int, int]
 
 
-def honest_part(request: Request, size: int, etag: str | None = ETAG, *, ranges: bool = True) -> Part:
+def honest_part(request: Request, size: int, etag: str | None = ETAG, modified: str | None = MODIFIED) -> Part:
     """The answer RFC 9110 asks for: 206 for a range whose If-Range holds, 416 past the end, 200 otherwise."""
-    headers: dict[str, object] = {"Content-Type": "application/octet-stream"}
-    if etag:
-        headers["ETag"] = etag
-    if ranges:
-        headers["Accept-Ranges"] = "bytes"
-    asked = request.range if ranges and request.headers.get("if-range", etag) == etag else None
+    headers: dict[str, object] = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
+    headers |= {"ETag": etag} if etag else {}
+    headers |= {"Last-Modified": modified} if modified else {}
+    asked = request.range if request.headers.get("if-range") in (None, etag, modified) else None
     if asked is None:
         return Part(200, headers | {"Content-Length": size}, (0, size))
     start, last = asked[0], min(size - 1, asked[1] if asked[1] is not None else size - 1)
@@ -52,17 +51,42 @@ def file(
     body: bytes,
     *,
     etag: str | None = ETAG,
-    ranges: bool = True,
+    modified: str | None = MODIFIED,
     headers: Mapping[str, object] | None = None,
     pace: Callable[[Request], Awaitable[None]] | None = None,
 ) -> Answer:
     """Serve `body` honestly; `pace` is awaited before every chunk of 64 KiB."""
 
     async def answer(exchange: Exchange) -> None:
-        part = honest_part(exchange.request, len(body), etag, ranges=ranges)
+        part = honest_part(exchange.request, len(body), etag, modified)
         await exchange.head(part.status, part.headers | dict(headers or {}))
         if exchange.request.method != "HEAD":
             await _send(exchange, body, part.span, pace)
+
+    return answer
+
+
+def without_ranges(body: bytes, *, headers: Mapping[str, object] | None = None) -> Answer:
+    """Serve the whole body at every request, with no validator and no word about ranges."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.head(200, {"Content-Length": len(body)} | dict(headers or {}))
+        if exchange.request.method != "HEAD":
+            await _send(exchange, body, (0, len(body)))
+
+    return answer
+
+
+def range_of_another(body: bytes, etag: str) -> Answer:
+    """Ignore If-Range: answer 206 with a part of a body that has another ETag."""
+
+    async def answer(exchange: Exchange) -> None:
+        exchange.request.headers.pop("if-range", None)
+        part = honest_part(exchange.request, len(body), etag)
+        if part.status == 206:
+            exchange.happened("range of another file")
+        await exchange.head(part.status, part.headers)
+        await _send(exchange, body, part.span)
 
     return answer
 
@@ -86,11 +110,11 @@ def every(seconds: float) -> Callable[[Request], Awaitable[None]]:
     return pace
 
 
-def reset_after(body: bytes, sent: int) -> Answer:
+def reset_after(body: bytes, sent: int, *, etag: str | None = ETAG, modified: str | None = MODIFIED) -> Answer:
     """Begin honestly, then reset the connection after `sent` bytes of the body."""
 
     async def answer(exchange: Exchange) -> None:
-        part = honest_part(exchange.request, len(body))
+        part = honest_part(exchange.request, len(body), etag, modified)
         await exchange.head(part.status, part.headers)
         await _send(exchange, body, (part.span[0], min(part.span[0] + sent, part.span[1])))
         exchange.happened("reset")

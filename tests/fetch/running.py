@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMAND = ("-c", "import sys; from actorpar.cli import main; sys.exit(main())")
 #: Words of the interpreter that tell of a defect in the program, whatever its exit code.
 DEFECTS = ("Traceback", "Exception ignored", "never retrieved", "never awaited", "ResourceWarning", "Unclosed ")
 
@@ -27,10 +28,30 @@ class Run:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The JSON report of a run with `--json -`."""
+        """The JSON report on standard output."""
         report = json.loads(self.out)
         assert isinstance(report, dict)
         return report
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """The report's record of every file."""
+        files = self.report["files"]
+        assert isinstance(files, list)
+        return files
+
+    @property
+    def file(self) -> dict[str, Any]:
+        """The record of the only file."""
+        (record,) = self.files
+        return record
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How many files failed, by kind of error."""
+        kinds = self.report["summary"]["errors"]
+        assert isinstance(kinds, dict)
+        return kinds
 
 
 @contextlib.asynccontextmanager
@@ -70,8 +91,8 @@ async def finished(process: asyncio.subprocess.Process, stdin: bytes = b"", with
 
 
 async def fetch(*arguments: str | Path, cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Run:
-    """Run `actorpar fetch` with these arguments in `cwd` to its end."""
-    async with started("-m", "actorpar.cli", "fetch", *arguments, cwd=cwd, env=env) as process:
+    """Run `actorpar fetch` with these arguments in `cwd` to its end; its report goes to standard output."""
+    async with started(*COMMAND, "fetch", "--json", "-", *arguments, cwd=cwd, env=env) as process:
         return await finished(process, stdin)
 
 

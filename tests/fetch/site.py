@@ -94,8 +94,10 @@ class Site:
         self.faults: collections.Counter[str] = collections.Counter()
         self.sent = 0
         self.stalled = 0.0
+        self.accepted = 0
         self.connections = 0
         self.peak_connections = 0
+        self._paths_busy: collections.Counter[str] = collections.Counter()
         self.busy: collections.Counter[str] = collections.Counter()
         self.peak_busy: collections.Counter[str] = collections.Counter()
         self._answers: dict[str, collections.deque[Answer]] = {}
@@ -133,6 +135,10 @@ class Site:
         """The GET requests so far, of one path or of all."""
         return [r for r in self.requests if r.method == "GET" and path in (None, r.path)]
 
+    def busy_with(self, path: str) -> bool:
+        """Is an answer for this path on its way?"""
+        return self._paths_busy[path] > 0
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until `condition` holds; it is asked again after every request, answer and fault."""
         async with asyncio.timeout(30):
@@ -149,6 +155,7 @@ class Site:
         assert task is not None
         self._tasks.add(task)
         writer.transport.set_write_buffer_limits(high=0)  # drain() then waits for the kernel: what is counted was sent
+        self.accepted += 1
         self.connections += 1
         self.peak_connections = max(self.peak_connections, self.connections)
         try:
@@ -164,12 +171,14 @@ class Site:
         host = request.headers.get("host", "")
         self.requests.append(request)
         self.busy[host] += 1
+        self._paths_busy[request.path] += 1
         self.peak_busy[host] = max(self.peak_busy[host], self.busy[host])
         self.changed()
         try:
             await self._choose(request)(Exchange(self, request, writer))
         finally:
             self.busy[host] -= 1
+            self._paths_busy[request.path] -= 1
             self.changed()
 
     def _choose(self, request: Request) -> Answer:

@@ -1,0 +1,111 @@
+"""`actorpar demo`: a web server of its own, a site of a few hundred MiB, fetched and verified byte by byte.
+
+The server is another operating-system process on loopback; the files come through the very command `actorpar fetch`.
+Nothing is believed: every file is read back from the disk and its SHA-256 compared with that of the made-up original.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.table import Table
+
+from . import command
+from .demo_server import DemoFile, demo_files
+
+SEED = 1
+MIB = 1024 * 1024
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `actorpar demo`."""
+    parser.add_argument("--mib", type=int, default=300, metavar="N", help="size of the site in MiB (default: 300)")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the files in DIR (default: a temporary folder)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the demo; 0 if every file arrived identical, else the code of the fetch, or 1 for a difference."""
+    console = Console()
+    files = demo_files(SEED, args.mib)
+    with _serving(args.mib) as root, tempfile.TemporaryDirectory(prefix="actorpar-demo-") as scratch:
+        target = args.keep or Path(scratch, "files")
+        console.print(f"A site of {len(files)} files, {args.mib} MiB, at {root}/ in a process of its own.")
+        code, report = _fetch(files, root, target, Path(scratch))
+        console.print(_channels(report["summary"]["channels"]))
+        wrong = [file.path for file in files if not _identical(file, target)]
+        console.print(_verdict(files, report, wrong))
+        if args.keep:
+            console.print(f"The files are in {target}.")
+    return code or (1 if wrong else 0)
+
+
+@contextlib.contextmanager
+def _serving(mib: int) -> Iterator[str]:
+    """A running demo server; yields its root URL. It ends with its standard input, so it never outlives us."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", f"{__package__}.demo_server", str(SEED), str(mib)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with server:
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+        if not port:
+            raise RuntimeError("the demo server did not start; its own message stands above")
+        yield f"http://127.0.0.1:{port}"
+
+
+def _fetch(files: list[DemoFile], root: str, target: Path, scratch: Path) -> tuple[int, dict[str, Any]]:
+    """`actorpar fetch -i LIST -o TARGET --stats --json REPORT`: its exit code and its report."""
+    lines = (f"{root}{quote(file.path)} out={quote(file.path[1:])}\n" for file in files)
+    (scratch / "list.txt").write_text("".join(lines))
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    arguments = ["-i", str(scratch / "list.txt"), "-o", str(target), "--stats", "--json", str(scratch / "report.json")]
+    code = command.main(parser.parse_args(arguments))
+    return code, json.loads((scratch / "report.json").read_text())
+
+
+def _identical(file: DemoFile, target: Path) -> bool:
+    try:
+        with open(target / file.path[1:], "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256()
+    except OSError:
+        return False
+
+
+def _channels(statistics: list[dict[str, Any]]) -> Table:
+    table = Table(title="Channels", title_justify="left", box=None, header_style="bold")
+    table.add_column("name")
+    for heading in ("items", "peak", "capacity", "senders blocked", "receivers blocked"):
+        table.add_column(heading, justify="right")
+    for row in statistics:
+        blocked = [f"{row[side]:.2f} s" for side in ("sender_blocked", "receiver_blocked")]
+        table.add_row(row["name"], *(str(row[column]) for column in ("items", "peak", "capacity")), *blocked)
+    return table
+
+
+def _verdict(files: list[DemoFile], report: dict[str, Any], wrong: list[str]) -> str:
+    summary = report["summary"]
+    mib = summary["bytes"] / MIB
+    divided = [record["segments"] for record in report["files"] if record["segments"] > 1]
+    lines = [
+        f"{summary['done']} of {len(files)} files, {mib:.0f} MiB in {summary['seconds']:.1f} s: "
+        f"[bold]{mib / summary['seconds']:.0f} MiB/s[/]",
+        f"{len(divided)} large files came in {sum(divided)} parallel segments.",
+        *(f"[red]differs or is missing:[/] {path}" for path in wrong[:10]),
+        f"[red]{len(wrong)} files are not identical.[/]" if wrong else "[green]All files are identical (SHA-256).[/]",
+    ]
+    return "\n".join(lines)

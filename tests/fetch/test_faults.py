@@ -1,0 +1,348 @@
+"""A server that misbehaves once is survived; one that always does is reported as what it is, and leaves no file."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from pathlib import Path
+
+import pytest
+
+from .answers import (
+    chunked,
+    claims_length,
+    content,
+    every,
+    file,
+    gzip_bomb,
+    held,
+    refuse,
+    reset_after,
+    short_by,
+    whole_despite_range,
+    without_ranges,
+    wrong_range,
+)
+from .running import fetch, names
+from .site import Answer, Site
+
+MIB = 1024 * 1024
+QUICK = ("--retry-wait", "0.01")
+BODY = content(2 * MIB)
+
+
+async def test_a_reset_in_mid_body_is_resumed_at_the_byte_that_is_missing(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", reset_after(BODY, MIB), file(BODY))
+
+    run = await fetch(url, *QUICK, cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert site.faults["reset"] == 1
+    again = site.gets()[1]
+    assert again.range is not None
+    assert 0 < again.range[0] <= MIB
+    assert again.headers["if-range"] == '"v1"'
+    assert run.file["attempts"] == 2
+
+
+async def test_a_small_file_whose_connection_is_reset_comes_again(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", reset_after(BODY[:9000], 5000), reset_after(BODY[:9000], 0), file(BODY[:9000]))
+
+    run = await fetch(url, *QUICK, cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "file.bin").read_bytes() == BODY[:9000]
+    assert site.faults["reset"] == 2
+
+
+async def test_resets_of_every_connection_of_a_segmented_file_lose_nothing(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", file(BODY, pace=every(0.01)), *[reset_after(BODY, 100_000)] * 6, file(BODY))
+
+    run = await fetch(url, "--min-split", "256K", *QUICK, cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert site.faults["reset"] >= 3
+
+
+async def test_a_server_that_always_resets_is_given_up_after_the_tries_told(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", reset_after(BODY, 1000))
+
+    run = await fetch(url, "-t", "3", *QUICK, cwd=tmp_path)
+
+    assert run.code == 6
+    assert run.kinds == {"network": 1}
+    assert site.faults["reset"] == 3
+    assert "file.bin" not in names(tmp_path)
+
+
+async def test_unavailable_with_retry_after_is_asked_again_no_sooner(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", refuse(503, retry_after=1), file(b"body"))
+
+    run = await fetch(url, *QUICK, cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    first, second = site.gets()
+    assert second.at - first.at >= 0.99
+    assert (tmp_path / "file.bin").read_bytes() == b"body"
+
+
+async def test_retry_after_of_one_file_holds_for_the_other_files_of_its_host(site: Site, tmp_path: Path) -> None:
+    refused = site.serve("/refused", refuse(429, retry_after=1), file(b"body"))
+    others = [site.serve(f"/other/{number}", file(b"body", pace=every(0.05))) for number in range(6)]
+
+    run = await fetch(refused, *others, "-p", "1", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert site.faults["429"] == 1
+    assert site.requests[0].path == "/refused"
+    assert site.requests[1].at - site.requests[0].at >= 0.99
+
+
+async def test_retry_after_beyond_the_patience_told_gives_up_at_once(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", refuse(503, retry_after=3600))
+
+    run = await fetch(url, "--retry-wait-max", "5", cwd=tmp_path)
+
+    assert run.code == 29
+    assert run.kinds == {"overloaded": 1}
+    assert site.faults["503"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"), [(503, 29, "overloaded"), (429, 29, "overloaded"), (500, 22, "http")]
+)
+async def test_a_status_that_may_pass_is_tried_as_often_as_told(
+    site: Site, tmp_path: Path, status: int, code: int, kind: str
+) -> None:
+    url = site.serve("/file.bin", refuse(status))
+
+    run = await fetch(url, "-t", "3", *QUICK, cwd=tmp_path)
+
+    assert run.code == code
+    assert run.kinds == {kind: 1}
+    assert site.faults[str(status)] == 3
+    assert run.file["error"]["status"] == status
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (404, 3, "not-found"),
+        (410, 3, "not-found"),
+        (401, 24, "auth"),
+        (403, 24, "auth"),
+        (400, 22, "http"),
+        (501, 22, "http"),
+    ],
+)
+async def test_a_status_that_will_not_pass_is_asked_once(
+    site: Site, tmp_path: Path, status: int, code: int, kind: str
+) -> None:
+    url = site.serve("/file.bin", refuse(status))
+
+    run = await fetch(url, cwd=tmp_path)
+
+    assert run.code == code
+    assert run.kinds == {kind: 1}
+    assert site.faults[str(status)] == 1
+    assert names(tmp_path) == set()
+
+
+async def test_failures_of_several_kinds_give_one_and_the_other_files_arrive(site: Site, tmp_path: Path) -> None:
+    urls = [site.serve("/gone", refuse(404)), site.serve("/secret", refuse(403)), site.serve("/good", file(b"body"))]
+
+    run = await fetch(*urls, cwd=tmp_path)
+
+    assert run.code == 1
+    assert run.kinds == {"not-found": 1, "auth": 1}
+    assert names(tmp_path) == {"good"}
+    assert (tmp_path / "good").read_bytes() == b"body"
+
+
+@pytest.mark.parametrize("size", [9000, 2 * MIB])
+async def test_a_short_body_is_never_taken_for_the_whole(site: Site, tmp_path: Path, size: int) -> None:
+    url = site.serve("/file.bin", short_by(BODY[:size], 777), file(BODY[:size]))
+
+    run = await fetch(url, *QUICK, cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "file.bin").read_bytes() == BODY[:size]
+    assert site.faults["short"] == 1
+
+
+async def test_a_body_that_is_always_short_fails_and_leaves_no_file_under_its_name(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", short_by(BODY, 777))
+
+    run = await fetch(url, "-t", "3", *QUICK, cwd=tmp_path)
+
+    assert run.code == 6
+    assert run.kinds == {"short-body": 1}
+    assert site.faults["short"] >= 3
+    assert "file.bin" not in names(tmp_path)
+
+
+async def test_a_length_that_promises_too_much_fails(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", claims_length(BODY[:50_000], 60_000))
+
+    run = await fetch(url, "-t", "2", *QUICK, cwd=tmp_path)
+
+    assert run.code == 6
+    assert site.faults["wrong length"] == 2
+    assert "file.bin" not in names(tmp_path)
+
+
+async def test_a_length_that_promises_too_little_is_found_out_by_the_checksum(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", claims_length(BODY[:50_000], 40_000))
+
+    run = await fetch(url, "--checksum", f"sha256:{'0' * 64}", "-t", "2", *QUICK, cwd=tmp_path)
+
+    assert run.code == 32
+    assert site.faults["wrong length"] >= 1
+    assert "file.bin" not in names(tmp_path)
+
+
+async def test_a_chunked_body_that_ends_early_is_never_taken_for_the_whole(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", chunked(BODY, unfinished=True), chunked(BODY))
+
+    run = await fetch(url, *QUICK, cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert site.faults["chunked"] == 2
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+
+
+async def test_a_whole_answer_in_place_of_a_range_falls_back_to_one_stream(site: Site, tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    url = site.serve("/file.bin", held(BODY, 300_000, gate), whole_despite_range(BODY))
+
+    async def open_gate() -> None:
+        await site.until(lambda: site.faults["200 for 206"] > 0)
+        gate.set()
+
+    run, _ = await asyncio.gather(fetch(url, "--min-split", "128K", *QUICK, cwd=tmp_path), open_gate())
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert len(site.gets()) <= 1 + 3, "it does not ask for ranges again and again"
+
+
+async def test_a_range_other_than_the_one_asked_for_is_never_written_as_if_it_were(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", reset_after(BODY, MIB), wrong_range(BODY, 4096), file(BODY))
+
+    run = await fetch(url, *QUICK, cwd=tmp_path)
+
+    assert site.faults["wrong range"] == 1
+    assert run.code == 0, run.err
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+
+
+async def test_a_connection_that_falls_silent_is_left_and_the_file_resumed(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", held(BODY, MIB, asyncio.Event()), file(BODY))
+
+    run = await fetch(url, "--timeout", "0.5", *QUICK, cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert site.faults["held"] == 1
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+
+
+async def test_a_server_that_stays_silent_is_a_timeout(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", held(BODY, 0, asyncio.Event()))
+
+    run = await fetch(url, "--timeout", "0.3", "-t", "2", *QUICK, cwd=tmp_path)
+
+    assert run.code == 2
+    assert run.kinds == {"timeout": 1}
+    assert site.faults["held"] == 2
+    assert "file.bin" not in names(tmp_path)
+
+
+async def test_a_slow_server_that_stays_alive_is_not_given_up(site: Site, tmp_path: Path) -> None:
+    body = content(512 * 1024)
+    url = site.serve("/file.bin", file(body, pace=every(0.2)))
+
+    run = await fetch(url, "--timeout", "1", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "file.bin").read_bytes() == body
+    assert len(site.gets()) == 1, "the whole took longer than the timeout, which is about silence"
+
+
+@pytest.mark.slow
+async def test_a_server_under_the_least_rate_told_is_given_up(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", file(content(8 * MIB), pace=every(1.0)))
+
+    run = await fetch(url, "--min-rate", "1M", "-t", "1", cwd=tmp_path)
+
+    assert run.code == 5
+    assert run.kinds == {"too-slow": 1}
+    assert "file.bin" not in names(tmp_path)
+
+
+async def test_a_host_that_refuses_connections_fails_alone(site: Site, tmp_path: Path, unused_tcp_port: int) -> None:
+    dead = [f"http://127.0.0.1:{unused_tcp_port}/{number}" for number in range(40)]
+    good = [site.serve(f"/good/{number}", file(b"body")) for number in range(5)]
+
+    run = await fetch(*dead, *good, "-t", "2", *QUICK, cwd=tmp_path)
+
+    assert run.code == 6
+    assert run.kinds == {"network": 40}
+    assert names(tmp_path) == {str(number) for number in range(5)}
+
+
+async def test_a_name_that_does_not_resolve_stalls_no_other_host(site: Site, tmp_path: Path) -> None:
+    lost = [f"http://no-such-host.invalid/{number}" for number in range(40)]
+    good = [site.serve(f"/good/{number}", file(b"body")) for number in range(5)]
+
+    run = await fetch(*lost, *good, "-t", "2", *QUICK, cwd=tmp_path)
+
+    assert run.code == 19
+    assert run.kinds == {"dns": 40}
+    assert names(tmp_path) == {str(number) for number in range(5)}
+
+
+async def test_a_compressed_bomb_is_refused_before_it_fills_the_disk(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/bomb", gzip_bomb(64 * MIB))
+
+    run = await fetch(url, *QUICK, cwd=tmp_path)
+
+    assert site.faults["bomb"] >= 1
+    assert run.code == 13
+    assert run.kinds == {"too-large": 1}
+    assert "bomb" not in names(tmp_path)
+    assert sum((tmp_path / name).stat().st_blocks * 512 for name in names(tmp_path)) < 16 * MIB
+
+
+async def test_a_compressed_body_that_is_damaged_fails(site: Site, tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(BODY[:100_000], mtime=0))
+    packed[len(packed) // 2] ^= 0xFF
+    url = site.serve("/text", without_ranges(bytes(packed), headers={"Content-Encoding": "gzip"}))
+
+    run = await fetch(url, "-t", "2", *QUICK, cwd=tmp_path)
+
+    assert run.code not in (0, 1)
+    assert "text" not in names(tmp_path)
+
+
+async def test_an_encoding_nobody_asked_for_and_nobody_knows_is_refused(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/text", without_ranges(b"\x01\x02", headers={"Content-Encoding": "rot13"}))
+
+    run = await fetch(url, "-t", "2", *QUICK, cwd=tmp_path)
+
+    assert run.code == 22
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("answer", [file(BODY), chunked(BODY)], ids=["told by its length", "found out as it comes"])
+async def test_a_file_over_the_size_allowed_is_refused(site: Site, tmp_path: Path, answer: Answer) -> None:
+    url = site.serve("/file.bin", answer)
+
+    run = await fetch(url, "--max-size", "1M", *QUICK, cwd=tmp_path)
+
+    assert run.code == 13
+    assert run.kinds == {"too-large": 1}
+    assert len(site.gets()) == 1
+    assert "file.bin" not in names(tmp_path)

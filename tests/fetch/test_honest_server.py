@@ -1,0 +1,279 @@
+"""What an honest server serves arrives byte for byte, under a good name, in as many pieces as are allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import os
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pytest
+
+from .answers import CHUNK, MODIFIED, chunked, content, every, file, refuse, until_close, without_ranges
+from .running import fetch, names
+from .site import Answer, Request, Site
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK, 300_000, 3 * MIB + 1])
+async def test_a_file_of_any_size_arrives_and_nothing_else_is_left(site: Site, tmp_path: Path, size: int) -> None:
+    body = content(size)
+    url = site.serve("/some/file.bin", file(body))
+
+    run = await fetch(url, "-o", "got", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert names(tmp_path / "got") == {"file.bin"}
+    assert (tmp_path / "got/file.bin").read_bytes() == body
+    assert run.file["path"] == str(tmp_path / "got/file.bin")
+    assert (run.file["status"], run.file["bytes"], run.file["total"]) == ("done", size, size)
+
+
+async def test_a_large_file_comes_in_segments_over_several_connections_at_once(site: Site, tmp_path: Path) -> None:
+    body = content(8 * MIB)
+    url = site.serve("/large.bin", file(body, pace=every(0.01)))
+
+    run = await fetch(url, "--split", "4", "--min-split", "512K", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "large.bin").read_bytes() == body
+    assert names(tmp_path) == {"large.bin"}
+    assert 2 <= site.peak_busy[f"127.0.0.1:{site.port}"] <= 4
+    assert run.file["segments"] == site.peak_busy[f"127.0.0.1:{site.port}"]
+
+
+async def test_a_file_with_fewer_bytes_than_two_ranges_comes_over_one_connection(site: Site, tmp_path: Path) -> None:
+    body = content(2 * MIB)
+    url = site.serve("/file.bin", file(body, pace=every(0.005)))
+
+    run = await fetch(url, "--split", "4", "--min-split", "1025K", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert len(site.gets()) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [chunked(content(700_000)), until_close(content(700_000)), without_ranges(content(700_000))],
+    ids=["chunked", "until the connection closes", "no ranges"],
+)
+async def test_a_body_whose_server_promises_little_arrives_too(site: Site, tmp_path: Path, answer: Answer) -> None:
+    url = site.serve("/stream", answer)
+
+    run = await fetch(url, "--min-split", "64K", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "stream").read_bytes() == content(700_000)
+    assert names(tmp_path) == {"stream"}
+
+
+async def test_a_body_compressed_without_being_asked_is_stored_unpacked(site: Site, tmp_path: Path) -> None:
+    body = b"a text that packs well. " * 20_000
+    url = site.serve("/text", without_ranges(gzip.compress(body, mtime=0), headers={"Content-Encoding": "gzip"}))
+
+    run = await fetch(url, cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert site.gets()[0].headers.get("accept-encoding", "identity") == "identity"
+    assert (tmp_path / "text").read_bytes() == body
+
+
+async def test_a_finished_file_carries_the_time_of_the_servers(site: Site, tmp_path: Path) -> None:
+    await fetch(site.serve("/file.bin", file(b"body")), cwd=tmp_path)
+
+    assert os.stat(tmp_path / "file.bin").st_mtime == parsedate_to_datetime(MODIFIED).timestamp()
+
+
+async def test_two_urls_of_one_name_get_numbered_names_in_the_order_of_the_list(site: Site, tmp_path: Path) -> None:
+    first_may_go = asyncio.Event()
+
+    async def after_the_others(_: Request) -> None:
+        await first_may_go.wait()
+
+    urls = [
+        site.serve("/a/x.tar.gz", file(b"first", pace=after_the_others)),
+        site.serve("/b/x.tar.gz", file(b"second")),
+        site.serve("/c/x.tar.gz", file(b"third")),
+    ]
+
+    async def release() -> None:
+        await site.until(lambda: len(site.gets()) == 3 and sum(site.busy.values()) == 1)
+        first_may_go.set()
+
+    run, _ = await asyncio.gather(fetch(*urls, cwd=tmp_path), release())
+
+    assert run.code == 0, run.err
+    assert names(tmp_path) == {"x.tar.gz", "x.1.tar.gz", "x.2.tar.gz"}
+    got = [(tmp_path / name).read_bytes() for name in ("x.tar.gz", "x.1.tar.gz", "x.2.tar.gz")]
+    assert got == [b"first", b"second", b"third"]
+
+
+async def test_with_tree_the_folders_of_the_server_keep_equal_names_apart(site: Site, tmp_path: Path) -> None:
+    urls = [site.serve("/a/x.txt", file(b"first")), site.serve("/b/c/x.txt", file(b"second"))]
+
+    run = await fetch("--tree", *urls, "-o", "got", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    (host,) = (tmp_path / "got").iterdir()
+    assert (host / "a/x.txt").read_bytes() == b"first"
+    assert (host / "b/c/x.txt").read_bytes() == b"second"
+
+
+HOSTILE = [
+    'attachment; filename="../../evil"',
+    'attachment; filename="/etc/passwd"',
+    r'attachment; filename="..\\..\\evil.exe"',
+    "attachment; filename*=UTF-8''..%2F..%2Fevil",
+    "attachment; filename*=UTF-8''%2e%2e",
+    'attachment; filename=".."',
+    'attachment; filename=".bashrc"',
+    'attachment; filename="a/../../b"',
+    "attachment; filename*=UTF-8''nul%00byte%0A",
+    'attachment; filename="CON"',
+    'attachment; filename=""',
+    f'attachment; filename="{"x" * 4000}"',
+]
+
+
+@pytest.mark.parametrize("disposition", HOSTILE)
+async def test_a_name_the_server_gives_never_leaves_the_output_directory(
+    site: Site, tmp_path: Path, disposition: str
+) -> None:
+    url = site.serve("/download", file(b"body", headers={"Content-Disposition": disposition}))
+
+    run = await fetch(url, "-o", "a/b/c", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    (left,) = names(tmp_path)
+    assert left.startswith("a/b/c/"), left
+    assert left.count("/") == 3
+    name = Path(left).name
+    assert not name.startswith(".")
+    assert name.isprintable()
+    assert not {"\\", "\0"} & set(name)
+    assert name != "CON"
+    assert (tmp_path / left).read_bytes() == b"body"
+
+
+@pytest.mark.parametrize("path", ["/%2e%2e%2f%2e%2e%2fevil", "/..%5c..%5cevil", "/a/%2e%2e", "/%00", "/"])
+async def test_a_name_in_the_url_never_leaves_the_output_directory(site: Site, tmp_path: Path, path: str) -> None:
+    site.serve_everything(file(b"body"))
+
+    run = await fetch(site.url(path), "-o", "a/b/c", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    (left,) = names(tmp_path)
+    assert left.startswith("a/b/c/"), left
+    assert left.count("/") == 3
+
+
+async def test_the_name_of_content_disposition_wins_over_that_of_the_url(site: Site, tmp_path: Path) -> None:
+    disposition = "attachment; filename=\"EURO.txt\"; filename*=UTF-8''%e2%82%ac%20rates.txt"
+    url = site.serve("/get.php", file(b"body", headers={"Content-Disposition": disposition}))
+
+    await fetch(url, cwd=tmp_path)
+
+    assert names(tmp_path) == {"€ rates.txt"}
+
+
+async def test_the_name_of_the_command_line_wins_over_every_other(site: Site, tmp_path: Path) -> None:
+    disposition = 'attachment; filename="other.txt"'
+    url = site.serve("/get.php", file(b"body", headers={"Content-Disposition": disposition}))
+
+    await fetch(url, "-O", "mine.txt", cwd=tmp_path)
+
+    assert names(tmp_path) == {"mine.txt"}
+
+
+@pytest.mark.parametrize("size", [1000, MIB])
+async def test_a_right_checksum_passes(site: Site, tmp_path: Path, size: int) -> None:
+    body = content(size)
+    digest = hashlib.sha256(body).hexdigest()
+
+    run = await fetch(site.serve("/file.bin", file(body)), "--checksum", f"sha256:{digest}", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert run.file["checksum"] == f"sha256:{digest}"
+
+
+@pytest.mark.parametrize("size", [1000, MIB])
+async def test_a_wrong_checksum_fails_and_leaves_no_file_under_its_name(site: Site, tmp_path: Path, size: int) -> None:
+    url = site.serve("/file.bin", file(content(size)))
+
+    run = await fetch(url, "--checksum", f"sha256:{'0' * 64}", "-t", "2", "--retry-wait", "0.01", cwd=tmp_path)
+
+    assert run.code == 32
+    assert run.kinds == {"checksum": 1}
+    assert "file.bin" not in names(tmp_path)
+
+
+async def test_a_mirror_serves_what_the_first_host_does_not_have(site: Site, tmp_path: Path) -> None:
+    site.serve("/here/file.bin", refuse(404))
+    site.serve("/there/file.bin", file(b"body"))
+
+    run = await fetch(
+        site.url("/here/file.bin"), "--mirror", site.url("/there/file.bin", host="localhost"), cwd=tmp_path
+    )
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "file.bin").read_bytes() == b"body"
+    assert site.faults["404"] == 1
+    assert run.file["final_url"] == site.url("/there/file.bin", host="localhost")
+
+
+async def test_a_mirror_with_a_wrong_checksum_gives_way_to_the_next(site: Site, tmp_path: Path) -> None:
+    good = hashlib.sha256(b"right").hexdigest()
+    bad, better = site.serve("/bad/file.bin", file(b"wrong")), site.serve("/good/file.bin", file(b"right"))
+
+    run = await fetch(bad, "--mirror", better, "--checksum", f"sha256:{good}", "--retry-wait", "0.01", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "file.bin").read_bytes() == b"right"
+    assert len(site.gets("/bad/file.bin")) >= 1
+
+
+async def test_headers_of_the_command_line_are_sent(site: Site, tmp_path: Path) -> None:
+    await fetch(site.serve("/file", file(b"body")), "-H", "X-Token: seven", "-H", "User-Agent: me", cwd=tmp_path)
+
+    assert site.gets()[0].headers["x-token"] == "seven"
+    assert site.gets()[0].headers["user-agent"] == "me"
+
+
+async def test_names_and_passwords_come_from_netrc_unless_told_not_to(site: Site, tmp_path: Path) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login user password secret\n")
+    netrc.chmod(0o600)
+    url = site.serve("/file", file(b"body"))
+
+    await fetch(url, "-O", "with", cwd=tmp_path)
+    await fetch(url, "-O", "without", "--no-netrc", cwd=tmp_path)
+
+    assert [get.headers.get("authorization") for get in site.gets()] == ["Basic dXNlcjpzZWNyZXQ=", None]
+
+
+async def test_through_a_proxy_the_whole_address_is_asked_of_it(site: Site, tmp_path: Path) -> None:
+    site.serve("/file.bin", file(b"body"))
+
+    run = await fetch("http://far.example/file.bin", "--proxy", site.url(""), cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert site.gets()[0].target == "http://far.example/file.bin"
+    assert (tmp_path / "file.bin").read_bytes() == b"body"
+
+
+async def test_a_dry_run_asks_and_writes_nothing(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", file(content(1000)))
+
+    run = await fetch(url, "--dry-run", "-o", "got", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert (run.file["status"], run.file["total"], run.file["path"]) == (
+        "planned",
+        1000,
+        str(tmp_path / "got/file.bin"),
+    )
+    assert [request.method for request in site.requests] == ["HEAD"]
+    assert names(tmp_path) == set()

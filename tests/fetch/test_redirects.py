@@ -1,0 +1,113 @@
+"""Redirects are followed as far as is safe, and no further."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .answers import content, file, redirect
+from .running import fetch, names
+from .site import Site
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_followed_and_the_final_address_reported(site: Site, tmp_path: Path, status: int) -> None:
+    target = site.serve("/final/there.bin", file(content(1000)))
+    url = site.serve("/here.bin", redirect("/final/there.bin", status))
+
+    run = await fetch(url, cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert site.faults["redirect"] == 1
+    assert names(tmp_path) == {"here.bin"}
+    assert (tmp_path / "here.bin").read_bytes() == content(1000)
+    assert run.file["final_url"] == target
+
+
+async def test_segments_of_a_file_behind_a_redirect_are_identical(site: Site, tmp_path: Path) -> None:
+    body = content(4 * 1024 * 1024)
+    site.serve("/there.bin", file(body))
+    url = site.serve("/here.bin", redirect("/there.bin"))
+
+    run = await fetch(url, "--min-split", "256K", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "here.bin").read_bytes() == body
+
+
+@pytest.mark.parametrize("limit", ["3", "10"])
+async def test_a_loop_of_redirects_ends_at_the_limit(site: Site, tmp_path: Path, limit: str) -> None:
+    url = site.serve("/a", redirect("/b"))
+    site.serve("/b", redirect("/a"))
+
+    run = await fetch(url, "--max-redirects", limit, cwd=tmp_path)
+
+    assert run.code == 23
+    assert run.kinds == {"redirect": 1}
+    assert site.faults["redirect"] == int(limit) + 1
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/file", "file:///etc/passwd", "javascript:alert(1)", "http://[::1"])
+async def test_a_redirect_to_anything_but_http_is_refused(site: Site, tmp_path: Path, target: str) -> None:
+    url = site.serve("/a", redirect(target))
+
+    run = await fetch(url, cwd=tmp_path)
+
+    assert run.code == 23
+    assert len(site.requests) == 1
+    assert names(tmp_path) == set()
+
+
+PRIVATE = [
+    "http://127.0.0.1/secret",
+    "http://10.1.2.3/secret",
+    "http://192.168.0.1/secret",
+    "http://169.254.169.254/latest/meta-data",
+    "http://[::1]/secret",
+    "http://[fe80::1]/secret",
+    "http://[::ffff:127.0.0.1]/secret",
+    "http://0.0.0.0/secret",
+]
+
+
+@pytest.mark.parametrize("target", PRIVATE)
+async def test_a_redirect_from_a_public_to_a_private_address_is_refused(
+    site: Site, tmp_path: Path, target: str
+) -> None:
+    site.serve("/a", redirect(target))
+    site.serve("/secret", file(b"secret"))
+
+    run = await fetch("http://93.184.216.34/a", "--proxy", site.url(""), cwd=tmp_path)
+
+    assert run.code == 23
+    assert run.kinds == {"redirect": 1}
+    assert [request.path for request in site.requests] == ["/a"]
+    assert names(tmp_path) == set()
+
+
+async def test_a_redirect_to_a_private_address_is_followed_where_that_is_allowed(site: Site, tmp_path: Path) -> None:
+    site.serve("/a", redirect("http://10.1.2.3/secret"))
+    site.serve("/secret", file(b"mine"))
+
+    run = await fetch("http://93.184.216.34/a", "--proxy", site.url(""), "--allow-private", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert (tmp_path / "a").read_bytes() == b"mine"
+
+
+async def test_headers_and_passwords_stay_with_the_host_they_were_given_for(site: Site, tmp_path: Path) -> None:
+    site.serve("/here", redirect("/still/here"))
+    site.serve("/still/here", redirect(site.url("/elsewhere", host="localhost")))
+    site.serve("/elsewhere", file(b"body"))
+    url = site.url("/here").replace("http://", "http://user:secret@")
+
+    run = await fetch(url, "-H", "X-Token: seven", cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    here, still_here, elsewhere = site.requests
+    assert here.headers["x-token"] == still_here.headers["x-token"] == "seven"
+    assert here.headers["authorization"] == still_here.headers["authorization"] == "Basic dXNlcjpzZWNyZXQ="
+    assert "x-token" not in elsewhere.headers
+    assert "authorization" not in elsewhere.headers
