@@ -263,6 +263,17 @@ def held(body: bytes, sent: int, gate: asyncio.Event) -> Answer:
     return answer
 
 
+def raw(data: bytes, name: str) -> Answer:
+    """Send these bytes in place of an answer, and close."""
+
+    async def answer(exchange: Exchange) -> None:
+        exchange.happened(name)
+        await exchange.write(data)
+        raise Hangup
+
+    return answer
+
+
 def page(*links: str) -> Answer:
     """An HTML page that links to these addresses."""
     body = "<!doctype html>\n" + "\n".join(f'<a href="{link}">{link}</a>' for link in links)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -151,6 +152,10 @@ async def _slow_disk(site: Site, tmp_path: Path, size: int, rate: str, within: f
         run = await finished(process, within=within)
     assert run.code == 0, run.err
     assert _is_endless(tmp_path / "large.bin", size)
+    channels = json.loads((tmp_path / "report.json").read_text())["summary"]["channels"]
+    assert channels
+    assert all(channel["peak"] <= channel["capacity"] for channel in channels)
+    assert max(channel["sender_blocked"] for channel in channels) > 1, "back-pressure ran through a channel"
     return int(run.err.split()[-1])
 
 

@@ -16,6 +16,7 @@ from .answers import (
     file,
     gzip_bomb,
     held,
+    raw,
     refuse,
     reset_after,
     short_by,
@@ -236,6 +237,43 @@ async def test_a_range_other_than_the_one_asked_for_is_never_written_as_if_it_we
 
     assert site.faults["wrong range"] == 1
     assert run.code == 0, run.err
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+
+
+NONSENSE = {
+    "nothing": b"",
+    "no http": b"220 mail.example ESMTP\r\n",
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "an endless header": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000 + b"\r\n\r\n",
+    "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 7\r\n\r\nhello",
+    "a chunk of no size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
+    "a part nobody asked for": b"HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\n"
+    b"Content-Range: bytes 0-4/9\r\n\r\nhello",
+    "a redirect to nowhere": b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+async def test_an_answer_that_makes_no_sense_is_a_typed_failure_after_the_tries_told(
+    site: Site, tmp_path: Path, nonsense: str
+) -> None:
+    url = site.serve("/file.bin", raw(NONSENSE[nonsense], nonsense))
+
+    run = await fetch(url, "-t", "2", *QUICK, cwd=tmp_path)
+
+    assert run.code in (6, 22), run.kinds
+    assert 1 <= site.faults[nonsense] <= 2
+    assert names(tmp_path) == set()
+
+
+async def test_an_answer_that_makes_no_sense_once_is_survived(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/file.bin", raw(NONSENSE["no http"], "nonsense"), file(BODY))
+
+    run = await fetch(url, *QUICK, cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert site.faults["nonsense"] == 1
     assert (tmp_path / "file.bin").read_bytes() == BODY
 
 

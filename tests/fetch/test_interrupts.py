@@ -59,6 +59,33 @@ async def test_a_list_still_being_read_is_no_reason_to_stay_after_a_signal(site:
     assert run.file["status"] == "interrupted"
 
 
+HUNG_DISK = """
+import os, sys, time
+def hang(*arguments):
+    print("hangs", file=sys.stderr, flush=True)
+    time.sleep(3600)
+os.pwritev = hang
+from actorpar.cli import main
+sys.exit(main())
+"""
+
+
+async def test_a_second_signal_kills_a_run_that_cannot_drain_because_its_disk_hangs(site: Site, tmp_path: Path) -> None:
+    url = site.serve("/large.bin", file(LARGE))
+    async with started("-c", HUNG_DISK, "fetch", url, "-q", cwd=tmp_path) as process:
+        assert process.stderr is not None
+        assert await process.stderr.readline() == b"hangs\n"
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(process.wait(), 0.5)
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(5):
+            code = await process.wait()
+
+    assert code != 0
+    assert "large.bin" not in names(tmp_path)
+
+
 async def _run_and_kill(site: Site, tmp_path: Path, urls: list[str], moment: float) -> bool:
     """Kill a run at `moment` seconds after its first request; tells whether it was still running."""
     before = len(site.requests)

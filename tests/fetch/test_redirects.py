@@ -49,7 +49,7 @@ async def test_a_loop_of_redirects_ends_at_the_limit(site: Site, tmp_path: Path,
     assert names(tmp_path) == set()
 
 
-@pytest.mark.parametrize("target", ["ftp://127.0.0.1/file", "file:///etc/passwd", "javascript:alert(1)", "http://[::1"])
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/file", "file:///etc/passwd", "javascript:alert(1)"])
 async def test_a_redirect_to_anything_but_http_is_refused(site: Site, tmp_path: Path, target: str) -> None:
     url = site.serve("/a", redirect(target))
 
