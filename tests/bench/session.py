@@ -1,17 +1,15 @@
 """One run of the bench: a worker process for each group and loop, and what they measured."""
 
+import signal
 import statistics
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .cases import ROOT, Group
 from .measure import Sample
 from .worker import Event
-
-LIMIT = 600  # seconds for one group on one loop; a worker that takes longer is stuck
 
 
 @dataclass
@@ -24,6 +22,7 @@ class Result:
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    running: str = ""
 
     def median(self, case: str) -> float | None:
         """The median over the repeats, in seconds; None when the case gave no sample."""
@@ -49,26 +48,25 @@ class Result:
             self.samples.setdefault(event.case, []).append(event.sample)
         elif event.absent:
             self.absent[event.case] = event.absent
-        else:
+        elif event.failed:
             self.failed[event.case] = event.failed
+        else:
+            self.running = event.case
 
 
 def measure(result: Result, repeats: int, scale: float, changed: Callable[[], None]) -> None:
     """Fill the result from a worker process; `changed` is called after every sample."""
     command = [sys.executable, "-m", "tests.bench.worker", result.group.name, result.loop, str(repeats), str(scale)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as worker:
-        watchdog = threading.Timer(LIMIT, worker.kill)
-        watchdog.start()
+        assert worker.stdout is not None
         try:
-            assert worker.stdout is not None
             for line in worker.stdout:
                 result.add(Event.from_json(line))
                 changed()
         except BaseException:
             worker.kill()
             raise
-        finally:
-            watchdog.cancel()
     if worker.returncode:
-        result.failed["the worker"] = f"exit status {worker.returncode}" + " (stuck)" * (worker.returncode < 0)
+        why = "stuck" if worker.returncode == -signal.SIGALRM else f"the worker ended with status {worker.returncode}"
+        result.failed[result.running] = why
         changed()

@@ -2,12 +2,13 @@
 
     python -m tests.bench.worker GROUP LOOP REPEATS SCALE
 
-prints one JSON object a line: a sample, or why a case gave none. A case that fails, or a peer that is not installed, is
-reported once and left out; the others go on.
+prints one JSON object a line: that a case begins, its sample, or why it has none. A case that fails, or a peer that is
+not installed, is reported once and left out; the others go on. A sample that takes longer than LIMIT ends the worker.
 """
 
 import importlib
 import json
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,10 +17,12 @@ from .cases import Case, Group, loop_factory
 from .catalogue import every_group
 from .measure import Sample
 
+LIMIT = 60  # seconds for one sample; the alarm kills the process, for a stuck loop can be left in no other way
+
 
 @dataclass(frozen=True)
 class Event:
-    """A sample of a case, or the reason why it has none."""
+    """A case begins (all fields empty), gave a sample, or gives none for a reason."""
 
     case: str
     sample: Sample | None = None
@@ -46,11 +49,15 @@ def alternate(group: Group, loop: str, repeats: int, items: int, tell: Callable[
         for repeat in range(repeats):
             turn = repeat % max(1, len(cases))
             for case in cases[turn:] + cases[:turn]:
+                tell(Event(case.name))
+                signal.alarm(LIMIT)
                 try:
                     tell(Event(case.name, sample=case.trial(items, factory)))
                 except Exception as error:
                     tell(Event(case.name, failed=f"{type(error).__name__}: {error}"))
                     cases.remove(case)
+                finally:
+                    signal.alarm(0)
 
 
 def _present(case: Case, tell: Callable[[Event], None]) -> bool:
