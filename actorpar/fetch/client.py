@@ -36,6 +36,7 @@ from .errors import (
 )
 from .lists import SCHEMES, check_url
 from .options import Options
+from .pool import Pool
 from .retry import failure_of_status, parse_retry_after
 
 READ_BUFFER = 256 * 1024
@@ -91,8 +92,7 @@ class Client:
         raise RedirectRefused(f"more than {self._options.max_redirects} redirects; the last one to {url}")
 
     def _session(self, resolver: Resolver, jar: aiohttp.CookieJar) -> ClientSession:
-        # Places are given by the frontier: the connector must not queue.
-        connector = aiohttp.TCPConnector(limit=0, resolver=resolver, ttl_dns_cache=300)
+        connector = Pool(self._options.connections, resolver)
         return ClientSession(
             connector=connector,
             cookie_jar=jar,
@@ -152,7 +152,12 @@ class Client:
 
 def _url(address: str) -> URL:
     """The address byte for byte where it can be sent so: signed URLs do not survive normalization."""
-    return URL(address, encoded=_SAFE.issuperset(address))
+    try:
+        url = URL(address, encoded=_SAFE.issuperset(address))
+        _ = url.host
+    except ValueError as error:
+        raise InvalidUrl(f"{address[:200]!r} is no URL: {error}") from None
+    return url
 
 
 def _read_netrc() -> netrc.netrc | None:

@@ -24,6 +24,7 @@ INTERRUPTED = 7
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `actorpar fetch`."""
     defaults = Options()
+    parser.set_defaults(refuse=parser.error)
     parser.description = "Fetch files over HTTP: many at once, in ranges, resumed, verified. See docs/fetch.md."
     add = parser.add_argument
     add("urls", nargs="*", metavar="URL", help="what to fetch; - reads a list from standard input")
@@ -74,10 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the command; its exit code. Bad input is told on standard error."""
+    """Run the command; its exit code. A wrong command line is refused by the parser, with usage and exit code 2."""
     try:
         options = options_of(args)
         inputs = _inputs_of(args)
+    except FetchError as error:
+        args.refuse(str(error))
+    try:
         return _fetch(options, inputs, args)
     except FetchError as error:
         sys.stderr.write(f"actorpar fetch: {error}\n")

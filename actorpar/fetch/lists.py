@@ -18,7 +18,9 @@ ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b")
 SCHEMES = ("http", "https")
 
 _FIELD = re.compile(rf"({'|'.join(ALGORITHMS)}|out)=(.*)")
-_PLAIN_URL = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?/[!$&'()*+,./0-9:;=?@A-Z_a-z~-]*")
+_PLAIN_URL = re.compile(r"https?://[a-z0-9.-]+(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?/[!$&'()*+,./0-9:;=?@A-Z_a-z~-]*")
+#: A scheme, and not the host and port of `host:80/path`.
+_OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?![0-9])")
 
 
 def parse_line(line: str) -> Job | None:
@@ -48,12 +50,12 @@ def check_url(text: str) -> str:
         return text
     try:
         parts = urlsplit(text)
-        _ = parts.port
+        in_range = parts.port is None or parts.port > 0
     except ValueError as error:
         raise InvalidUrl(f"{text[:200]!r} is no URL: {error}") from None
-    if parts.scheme and "://" in text and parts.scheme not in SCHEMES:
+    if _OTHER_SCHEME.match(text) and parts.scheme not in SCHEMES:
         raise UnknownScheme(f"{text[:200]!r}: scheme {parts.scheme!r} is not supported; use http:// or https://")
-    if parts.scheme not in SCHEMES or not parts.hostname:
+    if parts.scheme not in SCHEMES or not parts.hostname or not in_range:
         raise InvalidUrl(f"{text[:200]!r} is no URL; write it in full: https://host/path")
     if any(character.isspace() or ord(character) < 0x20 for character in text):
         raise InvalidUrl(f"{text[:200]!r}: a URL holds no blanks or control characters; write them as %20")

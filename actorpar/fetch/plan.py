@@ -2,7 +2,8 @@
 
 `Ranges` is a set of bytes kept as sorted, disjoint, non-adjacent half-open ranges. `Plan` gives every missing byte to
 at most one stream at a time: the claims are disjoint, and claims, gaps and received bytes together are the file.
-A stream that finds no gap takes the second half of the largest claim, so all streams end at about the same time.
+A stream that finds no gap takes a share from the end of the largest claim: a small one, so that all streams end at about
+the same time, and from the end, so that the stream that loses it has one request cut short at most.
 """
 
 from __future__ import annotations
@@ -69,23 +70,24 @@ class Claim:
 class Plan:
     """The division of a file of known length among streams."""
 
-    def __init__(self, total: int, done: Iterable[tuple[int, int]] = (), *, min_split: int) -> None:
+    def __init__(self, total: int, done: Iterable[tuple[int, int]] = (), *, min_split: int, split: int = 1) -> None:
         self.total = total
         self._min_split = max(1, min_split)
+        self._share = max(self._min_split, total // (4 * split))
         self._gaps = Ranges(done).holes(total)
         self._claims: list[Claim] = []
 
     def claim(self) -> Claim | None:
-        """Bytes for one more stream: the first gap, else half of the largest claim, else None."""
+        """Bytes for one more stream: the first gap, else a share of the largest claim, at most half of it, else None."""
         if self._gaps:
             found = Claim(*self._gaps.pop(0))
         else:
             largest = max(self._claims, key=lambda claim: claim.left, default=None)
             if largest is None or largest.left < 2 * self._min_split:
                 return None
-            middle = largest.position + largest.left // 2
-            found = Claim(middle, largest.stop)
-            largest.stop = middle
+            cut = max(largest.stop - self._share, largest.position + largest.left // 2)
+            found = Claim(cut, largest.stop)
+            largest.stop = cut
         self._claims.append(found)
         return found
 

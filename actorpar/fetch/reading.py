@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import aiohttp
+from aiohttp import StreamReader
 
 from actorpar.channels import env
 
@@ -50,7 +51,9 @@ class Intake:
             try:
                 data = await content.readany()
             except (TimeoutError, aiohttp.ClientError, OSError) as error:
-                raise failure_of_exception(error, host) from error
+                data = _rest(content)
+                if not data:
+                    raise failure_of_exception(error, host) from error
             meter.received += len(data)
             return data
 
@@ -72,7 +75,9 @@ class Intake:
                 else:
                     data = await content.read(most)
             except (TimeoutError, aiohttp.ClientError, OSError) as error:
-                raise _slow_or_broken(error, host, watch) from error
+                data = _rest(content)
+                if not data:
+                    raise _slow_or_broken(error, host, watch) from error
             meter.received += len(data)
             if watch is not None and data and watch.too_slow(len(data), env.clock() - begun):
                 raise TooSlow(f"{host} brings less than {watch.rate:.0f} bytes per second (--min-rate)")
@@ -88,6 +93,11 @@ class Intake:
         if host not in self._hosts and len(self._hosts) >= _REMEMBERED_HOSTS:
             self._hosts.pop(next(iter(self._hosts)))
         return self._hosts.setdefault(host, TokenBucket(self._options.host_rate, env.clock))
+
+
+def _rest(content: StreamReader) -> bytes:
+    """What came before a failure. aiohttp's public reads raise as soon as the connection is lost, and would lose it."""
+    return content._read_nowait(-1) if content.exception() is not None else b""
 
 
 def _slow_or_broken(error: BaseException, host: str, watch: SlowWatch | None) -> FetchError:

@@ -39,11 +39,13 @@ class Transfer:
     """What the streams of one large file share."""
 
     def __init__(self, job: Job, version: Version, plan: Plan, pieces: ap.Sender[Piece], *, split: int) -> None:
+        #: Whether what came can be trusted to go with what is to come.
+        self.resumable = version.validator is not None or job.checksum is not None
         self.job = job
         self.version = version
         self.plan = plan
         self.pieces = pieces
-        self.split = split
+        self.split = split if self.resumable else 1
         self.helpers = 0
         self.most = 1
         self.received = 0

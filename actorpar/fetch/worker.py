@@ -191,7 +191,8 @@ class Worker:
         """Go on where the journal ends, with the version it speaks of."""
         version = journal.version
         assert version.total is not None
-        plan = Plan(version.total, journal.done, min_split=self._run.options.min_split)
+        options = self._run.options
+        plan = Plan(version.total, journal.done, min_split=options.min_split, split=options.split)
         claim = plan.claim()
         if claim is None:  # killed between the last byte and the name: nothing is missing
             placement = self._run.place(job, None, version)
@@ -227,7 +228,7 @@ class Worker:
         if version.total is None:
             decoder = Decoder(encoding, options.max_expansion) if encoding else None
             return await self._unmeasured(job, answer, version, placement, decoder)
-        plan = Plan(version.total, min_split=options.min_split)
+        plan = Plan(version.total, min_split=options.min_split, split=options.split)
         claim = plan.claim()
         assert claim is not None
         return await self._large(job, _Large(version, placement, plan, None), (claim, answer))
@@ -277,9 +278,8 @@ class Worker:
     async def _transfer(self, job: Job, file: _Large, part: PartFile, begun: tuple[Claim, ClientResponse]) -> Transfer:
         run, options = self._run, self._run.options
         ranges = begun[1].status == 206 or takes_ranges(begun[1].headers)
-        split = options.split if ranges and (file.version.validator or job.checksum) else 1
         pieces, to_write = ap.open_channel[Piece](PIECES, name="pieces", timed=options.stats)
-        transfer = Transfer(job, file.version, file.plan, pieces, split=split)
+        transfer = Transfer(job, file.version, file.plan, pieces, split=options.split if ranges else 1)
         probe = to_write.clone()
         run.transfers[job.name] = transfer
         failure: FetchError | None = None
@@ -319,7 +319,7 @@ class Worker:
             except FetchError as error:
                 failures = 1 if transfer.received - before >= PROGRESS else failures + 1
                 pause = self._run.options.retry.pause(failures, error.retry_after, env.random)
-                here = error.retryable and not isinstance(error, Changed) and not error.host_wide
+                here = error.retryable and transfer.resumable and not isinstance(error, Changed) and not error.host_wide
                 if transfer.error or not here or pause is None or transfer.job.usable > 1:
                     raise
                 await env.sleep(pause)
