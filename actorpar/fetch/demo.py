@@ -19,7 +19,6 @@ from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
-from rich.table import Table
 
 from . import command
 from .demo_server import DemoFile, demo_files
@@ -42,7 +41,6 @@ def main(args: argparse.Namespace) -> int:
         target = args.keep or Path(scratch, "files")
         console.print(f"A site of {len(files)} files, {args.mib} MiB, at {root}/ in a process of its own.")
         code, report = _fetch(files, root, target, Path(scratch))
-        console.print(_channels(report["summary"]["channels"]))
         wrong = [file.path for file in files if not _identical(file, target)]
         console.print(_verdict(files, report, wrong))
         if args.keep:
@@ -84,17 +82,6 @@ def _identical(file: DemoFile, target: Path) -> bool:
             return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256()
     except OSError:
         return False
-
-
-def _channels(statistics: list[dict[str, Any]]) -> Table:
-    table = Table(title="Channels", title_justify="left", box=None, header_style="bold")
-    table.add_column("name")
-    for heading in ("items", "peak", "capacity", "senders blocked", "receivers blocked"):
-        table.add_column(heading, justify="right")
-    for row in statistics:
-        blocked = [f"{row[side]:.2f} s" for side in ("sender_blocked", "receiver_blocked")]
-        table.add_row(row["name"], *(str(row[column]) for column in ("items", "peak", "capacity")), *blocked)
-    return table
 
 
 def _verdict(files: list[DemoFile], report: dict[str, Any], wrong: list[str]) -> str:

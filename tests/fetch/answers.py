@@ -15,6 +15,8 @@ from .site import Answer, Exchange, Hangup, Request
 
 CHUNK = 64 * 1024
 ETAG = '"v1"'
+#: Seconds between the last byte and a reset, which would otherwise overtake what the peer has not read yet.
+GRACE = 0.1
 MODIFIED = "Wed, 01 Jul 2026 10:00:00 GMT"
 
 
@@ -117,6 +119,7 @@ def reset_after(body: bytes, sent: int, *, etag: str | None = ETAG, modified: st
         part = honest_part(exchange.request, len(body), etag, modified)
         await exchange.head(part.status, part.headers)
         await _send(exchange, body, (part.span[0], min(part.span[0] + sent, part.span[1])))
+        await asyncio.sleep(GRACE)
         exchange.happened("reset")
         exchange.reset()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = ("-c", "import sys; from actorpar.cli import main; sys.exit(main())")
+COMMAND = ("-m", "actorpar")
 #: Words of the interpreter that tell of a defect in the program, whatever its exit code.
 DEFECTS = ("Traceback", "Exception ignored", "never retrieved", "never awaited", "ResourceWarning", "Unclosed ")
 

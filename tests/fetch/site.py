@@ -53,13 +53,27 @@ class Hangup(Exception):
     """Raised by an answer that wants the connection closed after what it has written."""
 
 
+@dataclass(eq=False)
+class Line:
+    """A connection, and the request on it, if any."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    request: Request | None = None
+
+    @property
+    def open(self) -> bool:
+        """Has the peer neither closed nor reset it? True at once, although our answer may still be on its way."""
+        return not self.reader.at_eof() and self.reader.exception() is None
+
+
 class Exchange:
     """One request and the means to answer it, well or badly."""
 
-    def __init__(self, site: Site, request: Request, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, site: Site, request: Request, line: Line) -> None:
         self.site = site
         self.request = request
-        self._writer = writer
+        self._writer = line.writer
 
     async def head(self, status: int, headers: Mapping[str, object]) -> None:
         """Send the status line and exactly these headers."""
@@ -95,11 +109,9 @@ class Site:
         self.sent = 0
         self.stalled = 0.0
         self.accepted = 0
-        self.connections = 0
-        self.peak_connections = 0
-        self._paths_busy: collections.Counter[str] = collections.Counter()
-        self.busy: collections.Counter[str] = collections.Counter()
         self.peak_busy: collections.Counter[str] = collections.Counter()
+        self.peak_busy_in_all = 0
+        self._lines: set[Line] = set()
         self._answers: dict[str, collections.deque[Answer]] = {}
         self._otherwise: Answer | None = None
         self._changed = asyncio.Event()
@@ -135,9 +147,9 @@ class Site:
         """The GET requests so far, of one path or of all."""
         return [r for r in self.requests if r.method == "GET" and path in (None, r.path)]
 
-    def busy_with(self, path: str) -> bool:
-        """Is an answer for this path on its way?"""
-        return self._paths_busy[path] > 0
+    def busy(self) -> list[Request]:
+        """The requests whose answers are on their way to somebody who still listens."""
+        return [line.request for line in self._lines if line.request is not None and line.open]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until `condition` holds; it is asked again after every request, answer and fault."""
@@ -154,32 +166,34 @@ class Site:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        writer.transport.set_write_buffer_limits(high=0)  # drain() then waits for the kernel: what is counted was sent
         self.accepted += 1
-        self.connections += 1
-        self.peak_connections = max(self.peak_connections, self.connections)
+        writer.transport.set_write_buffer_limits(high=0)  # drain() then waits for the kernel: what is counted was sent
+        line = Line(reader, writer)
+        self._lines.add(line)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, Hangup, asyncio.CancelledError):
                 while True:
-                    await self._answer_one(_parse(await reader.readuntil(b"\r\n\r\n")), writer)
+                    await self._answer_one(_parse(await reader.readuntil(b"\r\n\r\n")), line)
         finally:
-            self.connections -= 1
+            self._lines.discard(line)
             self._tasks.discard(task)
             writer.close()
 
-    async def _answer_one(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        host = request.headers.get("host", "")
+    async def _answer_one(self, request: Request, line: Line) -> None:
+        line.request = request
         self.requests.append(request)
-        self.busy[host] += 1
-        self._paths_busy[request.path] += 1
-        self.peak_busy[host] = max(self.peak_busy[host], self.busy[host])
+        self._measure()
         self.changed()
         try:
-            await self._choose(request)(Exchange(self, request, writer))
+            await self._choose(request)(Exchange(self, request, line))
         finally:
-            self.busy[host] -= 1
-            self._paths_busy[request.path] -= 1
+            line.request = None
             self.changed()
+
+    def _measure(self) -> None:
+        hosts = collections.Counter(request.headers.get("host", "") for request in self.busy())
+        self.peak_busy |= hosts
+        self.peak_busy_in_all = max(self.peak_busy_in_all, hosts.total())
 
     def _choose(self, request: Request) -> Answer:
         answers = self._answers.get(request.path)

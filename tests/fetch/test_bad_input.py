@@ -40,27 +40,45 @@ async def test_a_url_that_cannot_be_used_does_not_keep_the_others_from_coming(si
     assert names(tmp_path) == {"good"}
 
 
+URL = "http://127.0.0.1/x"
+WRONG = [
+    (),
+    ("-c", "0", URL),
+    ("-p", "-1", URL),
+    ("-t", "0", URL),
+    ("--max-rate", "fast", URL),
+    ("--max-size", "-5", URL),
+    ("--timeout", "-1", URL),
+    ("--timeout", "nan", URL),
+    ("--checksum", "sha256:zz", URL),
+    ("--checksum", "crc:00", URL),
+    ("--proxy", "nowhere", URL),
+    ("-H", "no colon", URL),
+    ("-H", "X: a\r\nY: b", URL),
+    ("-O", "name", URL, URL),
+    ("--mirror", "ftp://host/x", URL),
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=lambda arguments: " ".join(arguments[:2]) or "nothing")
+async def test_an_option_that_makes_no_sense_is_named_in_the_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    async with started(*COMMAND, "fetch", *arguments, cwd=tmp_path) as process:
+        run = await finished(process)
+
+    assert run.code == 28
+    assert run.out == ""
+    assert len(run.err.splitlines()) == 1
+    wrong = arguments[1].partition(":")[0].split("\r")[0] if arguments else "URL"
+    assert wrong in run.err or arguments[0] in run.err
+    assert names(tmp_path) == set()
+
+
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        (),
-        ("--no-such-option", "http://127.0.0.1/x"),
-        ("-c", "0", "http://127.0.0.1/x"),
-        ("-p", "-1", "http://127.0.0.1/x"),
-        ("-t", "nan", "http://127.0.0.1/x"),
-        ("--max-rate", "fast", "http://127.0.0.1/x"),
-        ("--max-size", "-5", "http://127.0.0.1/x"),
-        ("--timeout", "-1", "http://127.0.0.1/x"),
-        ("--checksum", "sha256:zz", "http://127.0.0.1/x"),
-        ("--checksum", "crc:00", "http://127.0.0.1/x"),
-        ("-H", "no colon", "http://127.0.0.1/x"),
-        ("-H", "X: a\r\nY: b", "http://127.0.0.1/x"),
-        ("-O", "name", "http://127.0.0.1/x", "http://127.0.0.1/y"),
-        ("--existing", "perhaps", "http://127.0.0.1/x"),
-    ],
-    ids=lambda arguments: " ".join(arguments[:2]) or "nothing",
+    "arguments", [("--no-such-option", URL), ("-t", "many", URL), ("--existing", "perhaps", URL)], ids=lambda a: a[0]
 )
-async def test_a_wrong_command_line_is_refused_with_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+async def test_a_command_line_that_cannot_be_parsed_is_refused_with_usage(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
     async with started(*COMMAND, "fetch", *arguments, cwd=tmp_path) as process:
         run = await finished(process)
 

@@ -100,7 +100,7 @@ async def test_two_urls_of_one_name_get_numbered_names_in_the_order_of_the_list(
     ]
 
     async def release() -> None:
-        await site.until(lambda: len(site.gets()) == 3 and sum(site.busy.values()) == 1)
+        await site.until(lambda: len(site.gets()) == 3 and len(site.busy()) == 1)
         first_may_go.set()
 
     run, _ = await asyncio.gather(fetch(*urls, cwd=tmp_path), release())

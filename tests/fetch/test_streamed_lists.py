@@ -90,7 +90,7 @@ async def test_a_list_of_three_thousand_files_comes_over_the_few_connections_all
     run = await fetch("--tree", "-o", "got", "-c", "8", "-p", "8", "-", cwd=tmp_path, stdin=urls.encode())
 
     assert run.code == 0, run.err
-    assert site.peak_connections <= 8
+    assert site.peak_busy_in_all <= 8
     (host,) = (tmp_path / "got").iterdir()
     assert {f"/{name}": (host / name).read_bytes() for name in names(host)} == {path: path.encode() for path in paths}
     assert run.report["summary"]["done"] == 3000
@@ -110,7 +110,7 @@ async def test_a_list_far_longer_than_every_queue_waits_outside_while_the_server
     async with started(*COMMAND, "fetch", "-", "-o", "got", "-p", "4", "-q", cwd=tmp_path) as process:
         assert process.stdin is not None
         feeding = asyncio.create_task(_feed(process.stdin, urls))
-        await site.until(lambda: sum(site.busy.values()) == 4)
+        await site.until(lambda: len(site.busy()) == 4)
         await asyncio.wait_for(feeding, 30)
         assert len(site.requests) == 4
         gate.set()
@@ -118,7 +118,7 @@ async def test_a_list_far_longer_than_every_queue_waits_outside_while_the_server
         process.kill()
         await finished(process)
 
-    assert site.peak_connections == 4
+    assert site.peak_busy_in_all == 4
 
 
 async def _feed(stdin: asyncio.StreamWriter, data: bytes) -> None:
