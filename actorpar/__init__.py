@@ -1,0 +1,86 @@
+"""actorpar: actors and CSP channels on asyncio.
+
+`import actorpar as ap` is all a program needs. Every name is loaded at its first use (PEP 562), so that importing the
+package costs little more than importing asyncio.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .channels.broadcast import Broadcast as Broadcast
+    from .channels.broadcast import open_broadcast as open_broadcast
+    from .channels.ends import Receiver as Receiver
+    from .channels.ends import Sender as Sender
+    from .channels.errors import ActorparError as ActorparError
+    from .channels.errors import AllClosed as AllClosed
+    from .channels.errors import ChannelAborted as ChannelAborted
+    from .channels.errors import ChannelBroken as ChannelBroken
+    from .channels.errors import ChannelClosed as ChannelClosed
+    from .channels.errors import ChannelEmpty as ChannelEmpty
+    from .channels.errors import ChannelError as ChannelError
+    from .channels.errors import ChannelFull as ChannelFull
+    from .channels.errors import Deadlock as Deadlock
+    from .channels.errors import EndMoved as EndMoved
+    from .channels.errors import EndOfChannel as EndOfChannel
+    from .channels.errors import InvalidCapacity as InvalidCapacity
+    from .channels.errors import InvalidGuard as InvalidGuard
+    from .channels.errors import WouldBlock as WouldBlock
+    from .channels.errors import WrongLoop as WrongLoop
+    from .channels.group import ProcessGroup as ProcessGroup
+    from .channels.group import par as par
+    from .channels.guard import Guard as Guard
+    from .channels.guard import default as default
+    from .channels.guard import receive_from as receive_from
+    from .channels.guard import send_to as send_to
+    from .channels.opening import after as after
+    from .channels.opening import never as never
+    from .channels.opening import open_channel as open_channel
+    from .channels.opening import tick as tick
+    from .channels.permit import Permit as Permit
+    from .channels.process import Process as Process
+    from .channels.select import Selector as Selector
+    from .channels.select import select as select
+    from .channels.statistics import Statistics as Statistics
+    from .channels.threads import ThreadReceiver as ThreadReceiver
+    from .channels.threads import ThreadSender as ThreadSender
+    from .run import run as run
+    from .system import ActorSystem as ActorSystem
+
+_HOMES = {
+    "channels.broadcast": "Broadcast open_broadcast",
+    "channels.ends": "Receiver Sender",
+    "channels.errors": "ActorparError AllClosed ChannelAborted ChannelBroken ChannelClosed ChannelEmpty ChannelError "
+    "ChannelFull Deadlock EndMoved EndOfChannel InvalidCapacity InvalidGuard WouldBlock WrongLoop",
+    "channels.group": "ProcessGroup par",
+    "channels.guard": "Guard default receive_from send_to",
+    "channels.opening": "after never open_channel tick",
+    "channels.permit": "Permit",
+    "channels.process": "Process",
+    "channels.select": "Selector select",
+    "channels.statistics": "Statistics",
+    "channels.threads": "ThreadReceiver ThreadSender",
+    "run": "run",
+    "system": "ActorSystem",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,40 @@
+"""The command line: `actorpar COMMAND …`. The module of a command is imported only when the command is chosen."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from . import __version__
+
+#: command: (module that offers `add_arguments(parser)` and `main(args) -> int`, what it does)
+COMMANDS = {
+    "fetch": ("fetch.command", "download files: many at once, in segments, resumable"),
+    "demo": ("fetch.demo", "serve a made-up site on loopback, fetch it and verify every byte"),
+    "bench": ("bench", "measure channels, processes and select against their peers"),
+    "doctor": ("doctor", "tell what this installation can use: loop, run queue, limits"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. 2: the arguments are wrong."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="actorpar", description="Actors and CSP channels on asyncio.")
+    parser.add_argument("--version", action="version", version=f"actorpar {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    for name, (module, about) in COMMANDS.items():
+        command = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        if name == chosen:
+            loaded = import_module(f"{__package__}.{module}")
+            loaded.add_arguments(command)
+            command.set_defaults(main=loaded.main)
+    args = parser.parse_args(arguments)
+    code: int = args.main(args)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""The run queue: processes take turns inside one callback of the event loop.
+
+A turn through the loop costs 1-6 µs, a turn through this queue a few hundred nanoseconds (docs/benchmarks.md).
+
+Invariants
+- `scheduled` is true from the moment a callback of this queue is on its way until it has found nothing more to run.
+- While a process takes a step it is asyncio's current task, runs in its own context, and has at most BUDGET units of
+  `fuel`: one is spent by each channel operation that completes without waiting (CH-17).
+- `fuel` is 0 whenever no process of this queue takes a step. An operation that finds 0 takes the checked path, so
+  that a foreign loop or an ordinary task is noticed at its first operation (CH-59) at no cost to the others.
+- A turn ends after TURN_STEPS steps or TURN_SECONDS, and the loop serves timers and sockets before the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import weakref
+from asyncio import CancelledError
+from collections.abc import Coroutine
+from itertools import repeat
+from typing import Any, TypeVar, cast
+
+from . import env
+from .errors import WrongLoop
+from .process import PARK, Process
+from .waiters import CANCELLED, PARKED, TaskWaiter, Waiter
+
+_R = TypeVar("_R")
+
+#: asyncio's own table of the task that each loop is running: the documented way for third-party task
+#: implementations ("Extending") is `_enter_task`/`_leave_task`, which write this table and cost five times as much.
+current: dict[Any, Any] = getattr(asyncio.tasks, "_current_tasks", {})
+
+
+@functools.cache
+def is_active() -> bool:
+    """True where processes run on the run queue; False where this interpreter leaves only ordinary tasks."""
+    probe = cast(asyncio.AbstractEventLoop, object())
+    current[probe] = cast(Any, probe)
+    try:
+        return asyncio.current_task(probe) is cast(Any, probe)
+    finally:
+        del current[probe]
+
+
+class RunQueue:
+    """The processes of one event loop that are ready to run."""
+
+    __slots__ = (
+        "__weakref__", "_callback", "_context", "_stride", "flavors", "fuel", "lent", "loop", "on_idle", "ready",
+        "scheduled",
+    )  # fmt: skip
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.ready = env.ReadyQueue()
+        self.scheduled = False
+        self.fuel = 0
+        self.lent = False
+        self.on_idle: Any = None
+        self.flavors: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._callback = self._turn
+        self._context = contextvars.Context()  # a process's own would be entered twice and leak its variables
+        self._stride = 1
+
+    def spawn(self, coroutine: Coroutine[Any, Any, _R], name: str | None = None) -> Process[_R]:
+        """Run a coroutine as a process; where there is no run queue, as an asyncio task, which has the same surface."""
+        if env.plain_tasks or not is_active():
+            return cast("Process[_R]", self.loop.create_task(coroutine, name=name))
+        process = Process(self, coroutine, name)
+        asyncio.tasks._register_task(cast(Any, process))
+        self.push(process)
+        return process
+
+    def push(self, process: Process[Any]) -> None:
+        """Make a process ready to run, behind those that are."""
+        self.ready.append(process)
+        if not self.scheduled:
+            self.schedule()
+
+    def schedule(self) -> None:
+        """Ask the loop for a turn."""
+        if not self.loop.is_closed():
+            self.scheduled = True
+            self.loop.call_soon(self._callback, context=self._context)
+
+    def spend(self) -> None:
+        """An operation completed without waiting. What an ordinary task may spend is lent to it, and taken back at the
+        latest with the callbacks that are ready now."""
+        if self.fuel:
+            self.fuel -= 1
+        elif not self.lent:
+            self.lent = True
+            self.fuel = env.BUDGET - 1
+            self.loop.call_soon(self._take_back, context=self._context)
+
+    def is_spent(self) -> bool:
+        """No fuel is left. True: whoever runs now has used up its budget, and must pause before it goes on (CH-17)."""
+        if current_process(self.loop) is None and self.lent:
+            self.fuel = env.BUDGET
+            return True
+        return current_process(self.loop) is not None
+
+    def _take_back(self) -> None:
+        self.fuel = 0
+        self.lent = False
+
+    def resume(self, process: Process[Any]) -> None:
+        """Run a process whose future is done; at once, for this is a callback of the loop already."""
+        self.ready.append(process)
+        if not self.scheduled:
+            self.scheduled = True
+            self._turn()
+
+    def _turn(self) -> None:
+        ready, loop, budget = self.ready, self.loop, env.BUDGET
+        take, running, clock = ready.popleft, current, env.clock
+        left, stride = env.TURN_STEPS, self._stride
+        quick = env.TURN_SECONDS / 8
+        now = clock()
+        end = now + env.TURN_SECONDS
+        try:
+            while left > 0 and now < end:
+                for _ in repeat(None, stride):
+                    if not ready:
+                        self.scheduled = False
+                        if self.on_idle is not None:
+                            self.on_idle()
+                        return
+                    process = take()
+                    running[loop] = process
+                    self.fuel = budget
+                    try:
+                        signal = process.run(process.step, None)
+                    except StopIteration as stop:
+                        process.succeed(stop.value)
+                    except CancelledError as cancelled:
+                        process.fall(cancelled)
+                    except (KeyboardInterrupt, SystemExit) as exit:
+                        process.fall(exit)
+                        raise
+                    except BaseException as failure:
+                        process.fall(failure)
+                    else:
+                        if signal is PARK:
+                            if process._must_cancel and process.waiter.state == PARKED:
+                                process.waiter.state = CANCELLED
+                                ready.append(process)
+                        elif signal is None:
+                            ready.append(process)
+                        else:
+                            process.block_on(signal)
+                left -= stride
+                before, now = now, clock()
+                # The clock costs as much as a short step, so it is read every `stride` steps; one long stretch is
+                # enough to read it after every step again, or 32 slow steps would keep the loop from its sockets.
+                stride = min(32, stride + 1) if now - before < quick else 1
+            self._stride = stride
+            loop.call_soon(self._callback, context=self._context)
+        except (KeyboardInterrupt, SystemExit):
+            loop.call_soon(self._callback, context=self._context)
+            raise
+        finally:
+            self.fuel = 0
+            running.pop(loop, None)
+
+
+def current_process(loop: asyncio.AbstractEventLoop) -> Process[Any] | None:
+    """The process that takes a step on this loop now; None inside an ordinary task or a callback."""
+    process = current.get(loop)
+    return process if process.__class__ is Process else None
+
+
+def waiter_here(queue: RunQueue) -> Waiter:
+    """The waiter of the process or task that runs now, ready to be queued."""
+    process = current.get(queue.loop)
+    if process.__class__ is Process:
+        waiter: Waiter = process.waiter
+        waiter.state = PARKED
+        return waiter
+    return TaskWaiter(queue.loop, process)
+
+
+class _NoQueue:
+    """What a channel has before its first use: no fuel, so that the first operation takes the checked path."""
+
+    __slots__ = ()
+    fuel = 0
+    loop = None
+
+
+UNBOUND = cast(RunQueue, _NoQueue())
+
+_queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RunQueue] = weakref.WeakKeyDictionary()
+
+
+def run_queue(loop: asyncio.AbstractEventLoop | None = None) -> RunQueue:
+    """The run queue of a loop, the running one by default; `WrongLoop` where none runs."""
+    if loop is None:
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            raise WrongLoop("no event loop is running here; call this from a coroutine, for example under ap.run(main)")
+    queue = _queues.get(loop)
+    if queue is None:
+        queue = _queues[loop] = RunQueue(loop)
+    return queue

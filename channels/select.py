@@ -1,0 +1,292 @@
+"""Select: wait for several channels at once, send and receive guards mixed, and commit exactly one (CH-33 … CH-51).
+
+First the guards are polled, in an order that starves none; the first that is ready is committed. If none is, every
+guard is queued at its channel and the select sleeps; whoever chooses one of them commits the select for it in the same
+transition (CH-34). The losers then leave their queues, and the chosen guard finishes its operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast, overload
+
+from . import env
+from .ends import Receiver
+from .errors import AllClosed, ChannelError, InvalidGuard
+from .flavors.base import NOTHING, Flavor
+from .guard import Default, Guard, ReceiveFrom, SendTo
+from .process import park, pause
+from .runqueue import RunQueue, run_queue, waiter_here
+from .waiters import BURIED, IDLE, PARKED, WAITING, GuardWaiter, Waiter
+
+T = TypeVar("T")
+G0 = TypeVar("G0")
+G1 = TypeVar("G1")
+G2 = TypeVar("G2")
+G3 = TypeVar("G3")
+G4 = TypeVar("G4")
+G5 = TypeVar("G5")
+G6 = TypeVar("G6")
+G7 = TypeVar("G7")
+
+_Guard = ReceiveFrom[Any] | SendTo[Any]
+_Selection: TypeAlias = Coroutine[Any, Any, T]
+
+
+class Choice:
+    """A select that sleeps: OPEN until one of its guards commits it, once (CH-34)."""
+
+    __slots__ = ("waiter", "winner")
+
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter = waiter
+        self.winner: GuardWaiter | None = None
+
+    def is_open(self) -> bool:
+        """True while a guard may still be chosen."""
+        return self.winner is None and self.waiter.is_live()
+
+    def commit(self, guard: GuardWaiter, outcome: int) -> bool:
+        """Choose `guard` and wake the sleeper. False: another was chosen, or the sleeper was cancelled."""
+        if self.winner is not None or not self.waiter.claim(outcome):
+            return False
+        self.winner = guard
+        return True
+
+
+class Selector(Generic[T]):
+    """A select that is made once and used many times; cheaper than `select`, and fair by rotation.
+
+    A guard that is ready at each of n successive calls over n guards is chosen at least once (CH-38). With `priority`
+    the first declared guard that is ready wins (CH-39). With `skip_closed` a guard whose channel has ended is passed
+    over instead of raising, and AllClosed is raised when none is left (CH-42).
+    One task at a time may wait on it.
+    """
+
+    __slots__ = ("_default", "_first", "_guards", "_priority", "_queue", "_skip_closed", "_waiters")
+
+    def __init__(self, *guards: Guard[T], priority: bool = False, skip_closed: bool = False) -> None:
+        self._guards: list[_Guard] = []
+        self._default: int | None = None
+        for index, guard in enumerate(guards):
+            if isinstance(guard, Default):
+                if self._default is not None:
+                    raise InvalidGuard("a select takes at most one default()")
+                self._default = index
+                guard = cast(Any, _MASKED)
+            elif isinstance(guard, Receiver):
+                guard = ReceiveFrom(guard, True)
+            elif not isinstance(guard, ReceiveFrom | SendTo):
+                raise InvalidGuard(
+                    f"guard {index} is {guard!r}, which is none; use receive_from, send_to, after, tick, never or default"
+                )
+            self._guards.append(cast(_Guard, guard))
+        self._priority = priority
+        self._skip_closed = skip_closed
+        self._queue: RunQueue | None = None
+        self._first = 0
+        self._waiters: list[GuardWaiter] = []
+
+    async def select(self) -> tuple[int, T]:
+        """Commit one guard and return its index and value; wait while none is ready.
+
+        Raises the error of the channel when the guard chosen has ended (CH-42), and InvalidGuard when no guard is
+        enabled and there is no default (CH-44). Cancelled: no channel was touched, or, if a send guard had been
+        committed, its item was delivered (CH-47).
+        """
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = run_queue()
+        if not queue.fuel and queue.is_spent():
+            await pause()
+        while True:
+            index, value = self._poll(queue)
+            if index >= 0:
+                queue.spend()
+                return index, value
+            choice = Choice(waiter_here(queue))
+            self._park(choice)
+            try:
+                if choice.waiter.state == PARKED:
+                    await park()
+                else:
+                    await choice.waiter.future  # type: ignore[attr-defined]  # WAITING: a TaskWaiter
+            except BaseException:
+                choice.waiter.state = IDLE
+                self._leave(None)
+                raise
+            choice.waiter.state = IDLE
+            index, value = self._finish(cast(GuardWaiter, choice.winner), queue)
+            if index >= 0:
+                return index, value
+
+    def _poll(self, queue: RunQueue) -> tuple[int, Any]:
+        guards = self._guards
+        count = len(guards)
+        first = 0
+        if not self._priority and count:
+            first = self._first
+            self._first = first + 1 if first + 1 < count else 0
+        enabled = 0
+        late = -1
+        for index in (*range(first, count), *range(first)):
+            guard = guards[index]
+            if not guard.when:
+                continue
+            enabled += 1
+            core = guard.end.core
+            if core.queue is not queue:
+                core.check_loop()
+            if core.yields:
+                late = index
+                continue
+            try:
+                value = guard.poll(core)
+            except ChannelError:
+                if not self._skip_closed:
+                    raise
+                enabled -= 1
+                continue
+            if value is not NOTHING:
+                return index, value
+        if late >= 0:
+            return self._poll_deadlines()
+        if self._default is not None:
+            return self._default, None
+        if not enabled:
+            raise self._nothing_to_wait_for()
+        return -1, None
+
+    def _poll_deadlines(self) -> tuple[int, Any]:
+        """Nothing else is ready, so a deadline that has passed is chosen now (CH-41)."""
+        for index, guard in enumerate(self._guards):
+            if guard.when and guard.end.core.yields and guard.poll(guard.end.core) is not NOTHING:
+                return index, None
+        return (-1 if self._default is None else self._default), None
+
+    def _nothing_to_wait_for(self) -> Exception:
+        if self._skip_closed and any(guard.when for guard in self._guards):
+            return AllClosed("every guard of the select has ended")
+        return InvalidGuard("a select needs an enabled guard or default(); without one it would wait for ever")
+
+    def _park(self, choice: Choice) -> None:
+        waiters = self._waiters
+        if not waiters:
+            waiters += [GuardWaiter(choice, index) for index in range(len(self._guards))]
+        for index, guard in enumerate(self._guards):
+            waiter = waiters[index]
+            core = guard.end.core
+            if not guard.when or (core.failure is not None and not core.buffer):
+                continue
+            if waiter.state == BURIED:
+                waiter = waiters[index] = GuardWaiter(choice, index)
+            waiter.choice = choice
+            waiter.state = WAITING
+            waiter.core = core
+            guard.park(core, waiter)
+
+    def _leave(self, winner: GuardWaiter | None) -> None:
+        """Take every queued guard but the winner out of its queue."""
+        for guard, waiter in zip(self._guards, self._waiters, strict=True):
+            if waiter is not winner and waiter.core is not None:
+                guard.leave(waiter.core, waiter)
+                waiter.core = None
+
+    def _finish(self, winner: GuardWaiter, queue: RunQueue) -> tuple[int, Any]:
+        """One guard was chosen. (-1, None): its channel has ended and is passed over, so poll again."""
+        self._leave(winner)
+        core, winner.core = cast(Flavor, winner.core), None
+        guard = self._guards[winner.index]
+        if core.yields:
+            index, value = self._poll(queue)  # something may have become ready since the deadline passed
+            guard.leave(core, winner)
+            return (index, value) if index >= 0 else (winner.index, None)
+        try:
+            return winner.index, guard.finish(core, winner)
+        except ChannelError:
+            if self._skip_closed:
+                return -1, None
+            raise
+
+
+class _Masked:
+    """Stands in the list for the default guard, so that the indices of the others are those of the call."""
+
+    when = False
+
+
+_MASKED = _Masked()
+
+
+@overload
+def select(
+    a: Guard[G0], /,
+    *, priority: bool = ..., skip_closed: bool = ...,
+) -> _Selection[
+    tuple[Literal[0], G0]
+]: ...  # fmt: skip
+@overload
+def select(
+    a: Guard[G0], b: Guard[G1], /,
+    *, priority: bool = ..., skip_closed: bool = ...,
+) -> _Selection[
+    tuple[Literal[0], G0] | tuple[Literal[1], G1]
+]: ...  # fmt: skip
+@overload
+def select(
+    a: Guard[G0], b: Guard[G1], c: Guard[G2], /,
+    *, priority: bool = ..., skip_closed: bool = ...,
+) -> _Selection[
+    tuple[Literal[0], G0] | tuple[Literal[1], G1] | tuple[Literal[2], G2]
+]: ...  # fmt: skip
+@overload
+def select(
+    a: Guard[G0], b: Guard[G1], c: Guard[G2], d: Guard[G3], /,
+    *, priority: bool = ..., skip_closed: bool = ...,
+) -> _Selection[
+    tuple[Literal[0], G0] | tuple[Literal[1], G1] | tuple[Literal[2], G2] | tuple[Literal[3], G3]
+]: ...  # fmt: skip
+@overload
+def select(
+    a: Guard[G0], b: Guard[G1], c: Guard[G2], d: Guard[G3], e: Guard[G4], /,
+    *, priority: bool = ..., skip_closed: bool = ...,
+) -> _Selection[
+    tuple[Literal[0], G0] | tuple[Literal[1], G1] | tuple[Literal[2], G2] | tuple[Literal[3], G3]
+    | tuple[Literal[4], G4]
+]: ...  # fmt: skip
+@overload
+def select(
+    a: Guard[G0], b: Guard[G1], c: Guard[G2], d: Guard[G3], e: Guard[G4], f: Guard[G5], /,
+    *, priority: bool = ..., skip_closed: bool = ...,
+) -> _Selection[
+    tuple[Literal[0], G0] | tuple[Literal[1], G1] | tuple[Literal[2], G2] | tuple[Literal[3], G3]
+    | tuple[Literal[4], G4] | tuple[Literal[5], G5]
+]: ...  # fmt: skip
+@overload
+def select(
+    a: Guard[G0], b: Guard[G1], c: Guard[G2], d: Guard[G3], e: Guard[G4], f: Guard[G5], g: Guard[G6], /,
+    *, priority: bool = ..., skip_closed: bool = ...,
+) -> _Selection[
+    tuple[Literal[0], G0] | tuple[Literal[1], G1] | tuple[Literal[2], G2] | tuple[Literal[3], G3]
+    | tuple[Literal[4], G4] | tuple[Literal[5], G5] | tuple[Literal[6], G6]
+]: ...  # fmt: skip
+@overload
+def select(
+    a: Guard[G0], b: Guard[G1], c: Guard[G2], d: Guard[G3], e: Guard[G4], f: Guard[G5], g: Guard[G6], h: Guard[G7], /,
+    *, priority: bool = ..., skip_closed: bool = ...,
+) -> _Selection[
+    tuple[Literal[0], G0] | tuple[Literal[1], G1] | tuple[Literal[2], G2] | tuple[Literal[3], G3]
+    | tuple[Literal[4], G4] | tuple[Literal[5], G5] | tuple[Literal[6], G6] | tuple[Literal[7], G7]
+]: ...  # fmt: skip
+@overload
+def select(*guards: Guard[T], priority: bool = ..., skip_closed: bool = ...) -> _Selection[tuple[int, T]]: ...
+def select(*guards: Guard[Any], priority: bool = False, skip_closed: bool = False) -> _Selection[tuple[int, Any]]:
+    """Wait for one of the guards and return `(index, value)`, typed so that `match` narrows the value.
+
+    Fair by default: it begins at a random guard. `priority=True` begins with the first declared. See `Selector` for
+    the rest of the contract, and for a loop that selects over the same guards again and again.
+    """
+    selector = Selector(*guards, priority=priority, skip_closed=skip_closed)
+    if not priority and guards:
+        selector._first = int(env.random.random() * len(guards))
+    return selector.select()

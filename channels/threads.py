@@ -1,0 +1,297 @@
+"""Handles of a channel for other threads and other event loops (CH-35, CH-59).
+
+A `ThreadSender` is an end with credits: up to `window` items stand in its inbox, in order, and one wake-up of the loop
+moves a whole burst of them into the channel. A `ThreadReceiver` asks the loop for each item, or batch of items.
+
+Invariants
+- `_signalled` is true from the moment a wake-up of the loop is posted until the drain has found the inbox empty after
+  setting it to false; so an item in the inbox always has a wake-up or a drain to come.
+- Whoever waits for room registers under the lock after looking at the inbox under it, and the drain takes the
+  registered under it after making room; so nobody sleeps on a free place.
+- The inbox may hold one item per sending thread beyond the window, for looking and appending are two steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import concurrent.futures
+import functools
+import math
+import warnings
+from collections.abc import Callable, Coroutine, Iterator
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from . import env
+from .ends import End, Receiver, Sender
+from .errors import ChannelBroken, ChannelClosed, ChannelError, ChannelFull, EndOfChannel, WrongLoop
+from .process import Process
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: Items that may be on their way into an unbounded or rendezvous channel.
+WINDOW = 1024
+
+
+class _ThreadEnd:
+    """What both handles share: an end of the channel, and the loop it lives on."""
+
+    def __init__(self, end: End) -> None:
+        end.core.check_loop()
+        if end.core.queue.loop is None:
+            raise WrongLoop(f"{end.name}: make the thread-safe handle on the event loop that owns the channel")
+        self._end: Any = end.clone()
+        self._queue = end.core.queue
+        self._loop: asyncio.AbstractEventLoop = self._queue.loop
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The name of the channel."""
+        return str(self._end.name)
+
+    def close(self) -> None:
+        """Close the handle, from any thread; what was sent before is delivered first. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            try:
+                self._loop.call_soon_threadsafe(self._close_on_loop)
+            except RuntimeError:  # the loop is closed, and its channels with it
+                self._end.close()
+
+    def _close_on_loop(self) -> None:
+        self._end.close()
+
+    def _post(self, callback: Callable[..., object], *args: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError as error:
+            raise ChannelBroken(f"{self.name}: the event loop that owned the channel is closed") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            self.close()
+            message = f"an open {type(self).__name__} of {self.name} was dropped; close it"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+
+
+class ThreadSender(_ThreadEnd, Generic[T]):
+    """A sending end for any thread or loop. Made by `Sender.threadsafe()` on the loop that owns the channel.
+
+    Items of one thread keep their order. `send` returning means that the item is on its way under the window's
+    back-pressure; if the channel is ended before it gets there, it goes to the channel's `on_undelivered`, and the next
+    `send` raises why.
+    """
+
+    def __init__(self, end: Sender[T]) -> None:
+        super().__init__(end)
+        capacity = end.core.capacity
+        self._window = WINDOW if capacity in (0, math.inf) else max(int(capacity), 16)
+        self._inbox: collections.deque[T] = collections.deque()
+        self._signalled = False
+        self._draining = False
+        self._failure: ChannelError | None = None
+        self._lock = env.Lock()
+        self._waiting: list[Callable[[], object]] = []
+
+    def send(self, item: T, timeout: float | None = None) -> None:
+        """Send one item; block the thread while the window is full.
+
+        Raises TimeoutError, the item not sent, after `timeout` seconds; ChannelClosed, ChannelBroken or ChannelAborted
+        with `.item`. Do not call it on the loop that owns the channel: it would wait for itself.
+        """
+        inbox = self._inbox
+        if self._closed or self._failure is not None or len(inbox) >= self._window:
+            self._wait_for_room(item, timeout)
+        inbox.append(item)
+        if not self._signalled:
+            self._signalled = True
+            self._post(self._flush)
+
+    def send_nowait(self, item: T) -> None:
+        """Send one item, or raise ChannelFull with `.item` if the window is full."""
+        self._check(item)
+        if len(self._inbox) >= self._window:
+            raise ChannelFull(f"{self.name}: the window of the thread-safe handle is full", item=item)
+        self.send(item)
+
+    async def asend(self, item: T) -> None:
+        """`send` for a coroutine of another event loop. Cancelled: the item was not sent."""
+        self._check(item)
+        while len(self._inbox) >= self._window:
+            room = asyncio.Event()
+            wake = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, room.set)
+            if self._register(wake):
+                await room.wait()
+            self._check(item)
+        self.send(item)
+
+    def _check(self, item: T) -> None:
+        if self._closed:
+            raise ChannelClosed(item=item)
+        if self._failure is not None:
+            raise type(self._failure)(str(self._failure), item=item) from self._failure.__cause__
+
+    def _wait_for_room(self, item: T, timeout: float | None) -> None:
+        self._check(item)
+        if asyncio._get_running_loop() is self._loop:
+            raise WrongLoop(f"{self.name}: this would block the loop of the channel; send on the channel itself")
+        deadline = None if timeout is None else env.clock() + timeout
+        while len(self._inbox) >= self._window:
+            room = env.Event()
+            if self._register(room.set) and not room.wait(None if deadline is None else deadline - env.clock()):
+                raise TimeoutError(f"{self.name}: no room within {timeout} seconds")
+            self._check(item)
+
+    def _register(self, wake: Callable[[], object]) -> bool:
+        """Have `wake` called once there is room. False: there is room already."""
+        with self._lock:
+            if len(self._inbox) < self._window or self._failure is not None:
+                return False
+            self._waiting.append(wake)
+            return True
+
+    def _wake_waiting(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
+
+    # -- on the loop
+
+    def _flush(self) -> None:
+        if not self._draining:
+            self._draining = True
+            self._queue.spawn(self._drain(), f"drain of {self.name}")
+
+    async def _drain(self) -> None:
+        inbox, end = self._inbox, self._end
+        try:
+            while True:
+                while inbox:
+                    if not end.send_ready(inbox):
+                        await end.send(inbox[0])
+                        inbox.popleft()
+                    if self._waiting:
+                        self._wake_waiting()
+                self._signalled = False
+                if not inbox:
+                    break
+        except ChannelError as error:
+            self._failure = error
+            lost, self._inbox = tuple(inbox), collections.deque()
+            end.core.undelivered(lost)
+        finally:
+            self._draining = False
+            self._wake_waiting()
+        if self._closed:
+            end.close()
+
+    def _close_on_loop(self) -> None:
+        if self._draining:
+            return  # the drain closes the end when the inbox is empty
+        if self._inbox:
+            self._flush()
+        else:
+            self._end.close()
+
+
+class ThreadReceiver(_ThreadEnd, Generic[T]):
+    """A receiving end for any thread or loop. Made by `Receiver.threadsafe()` on the loop that owns the channel.
+
+    An item that came just too late for a receive that gave up is kept for the next receive of this handle.
+    """
+
+    def __init__(self, end: Receiver[T]) -> None:
+        super().__init__(end)
+        self._late: collections.deque[T] = collections.deque()
+
+    def receive(self, timeout: float | None = None) -> T:
+        """Receive the next item; block the thread while there is none, at most `timeout` seconds (TimeoutError)."""
+        return self.receive_many(1, timeout)[0]
+
+    def receive_many(self, most: int, timeout: float | None = None) -> list[T]:
+        """Receive at least one and at most `most` items: one round trip to the loop for all of them."""
+        if asyncio._get_running_loop() is self._loop:
+            raise WrongLoop(f"{self.name}: this would block the loop of the channel; receive on the channel itself")
+        request = self._request(most)
+        try:
+            return request.answer.result(timeout)
+        except TimeoutError:
+            self._post(request.withdraw)
+            try:
+                return request.answer.result()  # it may have come in the last moment
+            except concurrent.futures.CancelledError:
+                raise TimeoutError(f"{self.name}: nothing to receive within {timeout} seconds") from None
+
+    async def areceive(self) -> T:
+        """`receive` for a coroutine of another event loop. Cancelled: nothing is lost."""
+        request = self._request(1)
+        try:
+            return (await asyncio.shield(asyncio.wrap_future(request.answer)))[0]
+        except asyncio.CancelledError:
+            request.answer.add_done_callback(self._keep)
+            self._post(request.withdraw)
+            raise
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        try:
+            return self.receive()
+        except EndOfChannel:
+            raise StopIteration from None
+
+    def _request(self, most: int) -> _Request[T]:
+        if self._closed:
+            raise ChannelClosed()
+        request: _Request[T] = _Request(self._receive(most))
+        self._post(request.start, self._queue)
+        return request
+
+    async def _receive(self, most: int) -> list[T]:
+        if self._late:
+            return [self._late.popleft()]
+        items: list[T] = await self._end.receive_many(most)
+        return items
+
+    def _keep(self, answer: concurrent.futures.Future[list[T]]) -> None:
+        if not answer.cancelled() and answer.exception() is None:
+            self._late.extend(answer.result())
+
+
+class _Request(Generic[T]):
+    """One receive that a thread has asked the loop for."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, list[T]]) -> None:
+        self.answer: concurrent.futures.Future[list[T]] = concurrent.futures.Future()
+        self._coroutine = coroutine
+        self._process: Process[list[T]] | None = None
+
+    def start(self, queue: Any) -> None:
+        process: Process[list[T]] = queue.spawn(self._coroutine, "receive for a thread")
+        self._process = process
+        process.add_done_callback(self._done)
+
+    def withdraw(self) -> None:
+        assert self._process is not None
+        self._process.cancel()
+
+    def _done(self, process: Process[list[T]]) -> None:
+        if process.cancelled():
+            self.answer.cancel()
+            return
+        failure = process.exception()
+        if failure is None:
+            self.answer.set_result(process.result())
+        else:
+            self.answer.set_exception(failure)
