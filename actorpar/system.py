@@ -51,5 +51,5 @@ class ActorSystem:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> bool:
-        return await self._group.__aexit__(kind, exc, tb)
+    ) -> None:
+        await self._group.__aexit__(kind, exc, tb)

@@ -22,7 +22,7 @@ from .guard import Guard
 from .process import Process, park, pause
 from .runqueue import current
 from .statistics import Statistics
-from .waiters import GRANTED, PARKED, TaskWaiter
+from .waiters import GRANTED, IDLE, PARKED, TaskWaiter, wake
 
 if TYPE_CHECKING:
     from .permit import Reservation
@@ -201,7 +201,7 @@ class Sender(End, Generic[T_contra]):
             buffer.append(item)
             if length >= core.peak:
                 core.peak = length + 1
-            if core.receivers and core.receivers.wake(GRANTED):
+            if core.receivers and wake(core.receivers, GRANTED):
                 core.held += 1
             return
         if not fuel or not core.plain or core.senders is NO_WAITERS:
@@ -209,10 +209,13 @@ class Sender(End, Generic[T_contra]):
                 await pause()
             core = self.core
             if core.try_send(item):
-                core.queue.spend()
+                if fuel:
+                    queue.fuel = fuel - 1
+                else:
+                    core.queue.spend()
                 return
         process = current.get(core.queue.loop)
-        if process.__class__ is Process:
+        if type(process) is Process:
             waiter = process.waiter
             waiter.state = PARKED
         else:
@@ -230,6 +233,16 @@ class Sender(End, Generic[T_contra]):
         except BaseException:
             core.leave_send(waiter)
             raise
+        if waiter.state == GRANTED and core.plain and self.core is core and not core.timed:
+            waiter.state, waiter.item, waiter.end = IDLE, None, None
+            core.limit += 1
+            buffer = core.buffer
+            buffer.append(item)
+            if len(buffer) > core.peak:
+                core.peak = len(buffer)
+            if core.receivers and wake(core.receivers, GRANTED):
+                core.held += 1
+            return
         core.finish_send(waiter)
 
     def send_nowait(self, item: T_contra) -> None:
@@ -265,7 +278,11 @@ class Sender(End, Generic[T_contra]):
         room = min(core.limit - len(core.buffer), len(rest))
         if room <= 0:
             return 0
-        core.buffer.extend([rest.popleft() for _ in range(room)])
+        if room == len(rest):
+            core.buffer.extend(rest)
+            rest.clear()
+        else:
+            core.buffer.extend([rest.popleft() for _ in range(room)])
         core.peak = max(core.peak, len(core.buffer))
         core.items_came()
         return room
@@ -329,10 +346,13 @@ class Receiver(End, Guard[T_co]):
             core = self.core
             item = core.try_receive()
             if item is not NOTHING:
-                core.queue.spend()
+                if fuel:
+                    queue.fuel = fuel - 1
+                else:
+                    core.queue.spend()
                 return item
         process = current.get(core.queue.loop)
-        if process.__class__ is Process:
+        if type(process) is Process:
             waiter = process.waiter
             waiter.state = PARKED
         else:
@@ -349,6 +369,13 @@ class Receiver(End, Guard[T_co]):
         except BaseException:
             core.leave_receive(waiter)
             raise
+        if waiter.state == GRANTED and core.plain and self.core is core and not core.timed:
+            waiter.state, waiter.end = IDLE, None
+            core.held -= 1
+            item = core.buffer.popleft()
+            if core.senders:
+                core.slot_freed()
+            return item
         return core.finish_receive(waiter)  # type: ignore[no-any-return]
 
     def receive_nowait(self) -> T_co:
@@ -369,8 +396,12 @@ class Receiver(End, Guard[T_co]):
         core = self.core
         many = min(len(core.buffer) - core.held, most - 1)
         if many > 0:
-            take = core.buffer.popleft
-            items += [take() for _ in range(many)]
+            if many == len(core.buffer):
+                items += core.buffer
+                core.buffer.clear()
+            else:
+                take = core.buffer.popleft
+                items += [take() for _ in range(many)]
             if core.senders:
                 core.slot_freed()
         return items

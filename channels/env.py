@@ -21,10 +21,15 @@ _T = TypeVar("_T")
 
 #: Completed channel operations in a row after which a process yields once (CH-17).
 BUDGET = 128
+#: The same after a step that took long: then code of the user runs between the operations, and the loop must be served.
+SLOW_BUDGET = 16
 #: Steps of the run queue after which it returns to the event loop (CH-17).
 TURN_STEPS = 512
 #: Seconds after which a turn of the run queue returns to the event loop, so that timers and sockets are served.
 TURN_SECONDS = 0.0005
+
+#: Seconds for which everything must have waited before a loop in debug mode reports a deadlock (CH-61).
+DEADLOCK_SECONDS = 1.0
 
 #: Monotonic seconds, for durations and deadlines that no event loop keeps.
 clock: Callable[[], float] = time.perf_counter

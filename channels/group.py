@@ -27,6 +27,12 @@ R3 = TypeVar("R3")
 Ts = TypeVarTuple("Ts")
 
 
+class _Emptied(asyncio.Future[None]):
+    """Done when a group has no process left."""
+
+    waits_for_processes = True  # the wait graph knows by this that the block waits for its processes only
+
+
 class ProcessGroup:
     """`async with ProcessGroup() as group:` runs processes, and ends when all of them have.
 
@@ -102,7 +108,7 @@ class ProcessGroup:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> bool:
+    ) -> None:
         self._leaving = True
         cancelled = exc if isinstance(exc, asyncio.CancelledError) else None
         if self._interrupted and self._host is not None and self._host.uncancel() == 0:
@@ -112,7 +118,7 @@ class ProcessGroup:
                 self.failures.insert(0, exc)
             self.cancel()
         while self._processes:
-            self._empty = asyncio.get_running_loop().create_future()
+            self._empty = _Emptied(loop=asyncio.get_running_loop())
             try:
                 await self._empty
             except asyncio.CancelledError as request:
@@ -123,7 +129,6 @@ class ProcessGroup:
             raise self._first_failure()
         if cancelled is not None:
             raise cancelled
-        return isinstance(exc, asyncio.CancelledError)
 
     def _check_open(self) -> RunQueue:
         if self._queue is None:

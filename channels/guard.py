@@ -29,6 +29,10 @@ class ReceiveFrom(Guard[T_co]):
         self.end = end
         self.when = when
 
+    def is_waiting(self, core: Flavor) -> bool:
+        """On a plain channel: nothing can be received now."""
+        return len(core.buffer) <= core.held
+
     def poll(self, core: Flavor) -> Any:
         """Commit now, or NOTHING; raises the refusal of an ended channel."""
         return core.try_receive()
@@ -58,6 +62,10 @@ class SendTo(Guard[None], Generic[T]):
         self.end = end
         self.item = item
         self.when = when
+
+    def is_waiting(self, core: Flavor) -> bool:
+        """On a plain channel: nothing can be sent now."""
+        return len(core.buffer) >= core.limit
 
     def poll(self, core: Flavor) -> Any:
         """Commit now, or NOTHING; raises the refusal of an ended channel."""

@@ -156,7 +156,7 @@ class RunQueue:
                 before, now = now, clock()
                 # The clock costs as much as a short step, so it is read every `stride` steps; one long stretch is
                 # enough to read it after every step again, or 32 slow steps would keep the loop from its sockets.
-                stride = min(32, stride + 1) if now - before < quick else 1
+                stride, budget = (min(32, stride + 1), env.BUDGET) if now - before < quick else (1, env.SLOW_BUDGET)
             self._stride = stride
             loop.call_soon(self._callback, context=self._context)
         except (KeyboardInterrupt, SystemExit):
@@ -170,13 +170,13 @@ class RunQueue:
 def current_process(loop: asyncio.AbstractEventLoop) -> Process[Any] | None:
     """The process that takes a step on this loop now; None inside an ordinary task or a callback."""
     process = current.get(loop)
-    return process if process.__class__ is Process else None
+    return process if type(process) is Process else None
 
 
 def waiter_here(queue: RunQueue) -> Waiter:
     """The waiter of the process or task that runs now, ready to be queued."""
     process = current.get(queue.loop)
-    if process.__class__ is Process:
+    if type(process) is Process:
         waiter: Waiter = process.waiter
         waiter.state = PARKED
         return waiter
@@ -205,4 +205,8 @@ def run_queue(loop: asyncio.AbstractEventLoop | None = None) -> RunQueue:
     queue = _queues.get(loop)
     if queue is None:
         queue = _queues[loop] = RunQueue(loop)
+        if loop.get_debug():
+            from .waitgraph import watch
+
+            watch(queue)
     return queue

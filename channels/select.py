@@ -66,21 +66,21 @@ class Selector(Generic[T]):
     __slots__ = ("_default", "_first", "_guards", "_priority", "_queue", "_skip_closed", "_waiters")
 
     def __init__(self, *guards: Guard[T], priority: bool = False, skip_closed: bool = False) -> None:
-        self._guards: list[_Guard] = []
         self._default: int | None = None
+        self._guards: list[tuple[int, _Guard]] = []
         for index, guard in enumerate(guards):
-            if isinstance(guard, Default):
-                if self._default is not None:
-                    raise InvalidGuard("a select takes at most one default()")
-                self._default = index
-                guard = cast(Any, _MASKED)
+            kind = guard.__class__
+            if kind is ReceiveFrom or kind is SendTo:
+                self._guards.append((index, cast(_Guard, guard)))
             elif isinstance(guard, Receiver):
-                guard = ReceiveFrom(guard, True)
-            elif not isinstance(guard, ReceiveFrom | SendTo):
+                self._guards.append((index, ReceiveFrom(guard, True)))
+            elif isinstance(guard, Default) and self._default is None:
+                self._default = index
+            else:
                 raise InvalidGuard(
-                    f"guard {index} is {guard!r}, which is none; use receive_from, send_to, after, tick, never or default"
+                    f"guard {index} is {guard!r}; a select takes receive_from, send_to, after, tick, never, "
+                    "a receiver, and default once"
                 )
-            self._guards.append(cast(_Guard, guard))
         self._priority = priority
         self._skip_closed = skip_closed
         self._queue: RunQueue | None = None
@@ -122,34 +122,35 @@ class Selector(Generic[T]):
 
     def _poll(self, queue: RunQueue) -> tuple[int, Any]:
         guards = self._guards
-        count = len(guards)
-        first = 0
-        if not self._priority and count:
+        if self._priority:
+            order = guards
+        else:
             first = self._first
-            self._first = first + 1 if first + 1 < count else 0
-        enabled = 0
-        late = -1
-        for index in (*range(first, count), *range(first)):
-            guard = guards[index]
+            self._first = first + 1 if first + 1 < len(guards) else 0
+            order = guards[first:] + guards[:first]
+        enabled = deadline = False
+        for index, guard in order:
             if not guard.when:
                 continue
-            enabled += 1
             core = guard.end.core
             if core.queue is not queue:
                 core.check_loop()
+            elif core.plain and guard.is_waiting(core):
+                enabled = True
+                continue
             if core.yields:
-                late = index
+                enabled = deadline = True
                 continue
             try:
                 value = guard.poll(core)
             except ChannelError:
                 if not self._skip_closed:
                     raise
-                enabled -= 1
                 continue
             if value is not NOTHING:
                 return index, value
-        if late >= 0:
+            enabled = True
+        if deadline:
             return self._poll_deadlines()
         if self._default is not None:
             return self._default, None
@@ -159,63 +160,55 @@ class Selector(Generic[T]):
 
     def _poll_deadlines(self) -> tuple[int, Any]:
         """Nothing else is ready, so a deadline that has passed is chosen now (CH-41)."""
-        for index, guard in enumerate(self._guards):
+        for index, guard in self._guards:
             if guard.when and guard.end.core.yields and guard.poll(guard.end.core) is not NOTHING:
                 return index, None
         return (-1 if self._default is None else self._default), None
 
     def _nothing_to_wait_for(self) -> Exception:
-        if self._skip_closed and any(guard.when for guard in self._guards):
+        if self._skip_closed and any(guard.when for _, guard in self._guards):
             return AllClosed("every guard of the select has ended")
         return InvalidGuard("a select needs an enabled guard or default(); without one it would wait for ever")
 
     def _park(self, choice: Choice) -> None:
         waiters = self._waiters
         if not waiters:
-            waiters += [GuardWaiter(choice, index) for index in range(len(self._guards))]
-        for index, guard in enumerate(self._guards):
-            waiter = waiters[index]
+            waiters += [GuardWaiter(index) for index, _ in self._guards]
+        for place, (index, guard) in enumerate(self._guards):
             core = guard.end.core
             if not guard.when or (core.failure is not None and not core.buffer):
                 continue
+            waiter = waiters[place]
             if waiter.state == BURIED:
-                waiter = waiters[index] = GuardWaiter(choice, index)
-            waiter.choice = choice
+                waiter = waiters[place] = GuardWaiter(index)
             waiter.state = WAITING
+            waiter.choice = choice
+            waiter.guard = guard
             waiter.core = core
             guard.park(core, waiter)
 
     def _leave(self, winner: GuardWaiter | None) -> None:
         """Take every queued guard but the winner out of its queue."""
-        for guard, waiter in zip(self._guards, self._waiters, strict=True):
-            if waiter is not winner and waiter.core is not None:
-                guard.leave(waiter.core, waiter)
+        for waiter in self._waiters:
+            core = waiter.core
+            if core is not None and waiter is not winner:
                 waiter.core = None
+                waiter.guard.leave(core, waiter)
 
     def _finish(self, winner: GuardWaiter, queue: RunQueue) -> tuple[int, Any]:
         """One guard was chosen. (-1, None): its channel has ended and is passed over, so poll again."""
         self._leave(winner)
         core, winner.core = cast(Flavor, winner.core), None
-        guard = self._guards[winner.index]
         if core.yields:
-            index, value = self._poll(queue)  # something may have become ready since the deadline passed
-            guard.leave(core, winner)
+            index, value = self._poll(queue)  # something may have become ready since the deadline passed (CH-41)
+            winner.guard.leave(core, winner)
             return (index, value) if index >= 0 else (winner.index, None)
         try:
-            return winner.index, guard.finish(core, winner)
+            return winner.index, winner.guard.finish(core, winner)
         except ChannelError:
             if self._skip_closed:
                 return -1, None
             raise
-
-
-class _Masked:
-    """Stands in the list for the default guard, so that the indices of the others are those of the call."""
-
-    when = False
-
-
-_MASKED = _Masked()
 
 
 @overload

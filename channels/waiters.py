@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .flavors.base import Flavor
+    from .guard import ReceiveFrom, SendTo
     from .process import Process
     from .select import Choice
 
@@ -91,12 +92,16 @@ class TaskWaiter(Waiter):
 class GuardWaiter(Waiter):
     """One guard of a select that waits: it can be chosen while no other guard of that select was (CH-34)."""
 
-    __slots__ = ("choice", "core", "index")
+    __slots__ = ("choice", "core", "guard", "index")
 
-    def __init__(self, choice: Choice, index: int) -> None:
-        super().__init__()
+    choice: Choice
+    guard: ReceiveFrom[Any] | SendTo[Any]
+
+    def __init__(self, index: int) -> None:
+        self.state = IDLE
+        self.process = None  # type: ignore[assignment]
+        self.end = self.item = None
         self.core: Flavor | None = None  # the channel where it is queued
-        self.choice = choice
         self.index = index
 
     def claim(self, outcome: int) -> bool:
@@ -112,75 +117,72 @@ class GuardWaiter(Waiter):
         return self.choice.waiter.sleeper()
 
 
-class WaitQueue(collections.deque[Waiter]):
-    """The waiters of one side of a channel, in order of arrival (CH-6)."""
+#: The waiters of one side of a channel, in order of arrival (CH-6). A plain deque: the interpreter's fast calls are
+#: for the exact type, and a subclass would cost 20 ns for each wait.
+WaitQueue = collections.deque[Waiter]
 
-    __slots__ = ("buried",)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.buried = 0
+def wake(queue: WaitQueue, outcome: int) -> Waiter | None:
+    """Choose the first waiter that may still be chosen, and take it out; None if there is none."""
+    while queue:
+        waiter = queue.popleft()
+        if waiter.state == PARKED:  # claim(), written out: this is the hot path of every wait
+            waiter.state = outcome
+            process = waiter.process
+            runs = process.queue
+            runs.ready.append(process)
+            if not runs.scheduled:
+                runs.schedule()
+            return waiter
+        if waiter.claim(outcome):
+            return waiter
+        drop(waiter)
+    return None
 
-    def wake(self, outcome: int) -> Waiter | None:
-        """Choose the first waiter that may still be chosen; None if there is none."""
-        while self:
-            waiter = self.popleft()
-            if waiter.state == PARKED:  # claim(), written out: this is the hot path of every wait
-                waiter.state = outcome
-                process = waiter.process
-                queue = process.queue
-                queue.ready.append(process)
-                if not queue.scheduled:
-                    queue.schedule()
-                return waiter
-            if waiter.claim(outcome):
-                return waiter
-            self._drop(waiter)
-        return None
 
-    def wake_all(self, outcome: int) -> None:
-        """Choose every waiter that may still be chosen (CH-8)."""
-        while self.wake(outcome) is not None:
-            pass
+def wake_all(queue: WaitQueue, outcome: int) -> None:
+    """Choose every waiter that may still be chosen (CH-8)."""
+    while wake(queue, outcome) is not None:
+        pass
 
-    def first(self) -> Waiter | None:
-        """The first waiter that may be chosen, left in its place; those before it that may not be are dropped."""
-        while self:
-            if self[0].is_live():
-                return self[0]
-            self._drop(self.popleft())
-        return None
 
-    def count_live(self) -> int:
-        """How many waiters may be chosen; O(n), for statistics."""
-        return sum(waiter.is_live() for waiter in self)
+def first(queue: WaitQueue) -> Waiter | None:
+    """The first waiter that may be chosen, left in its place; those before it that may not be are dropped."""
+    while queue:
+        if queue[0].is_live():
+            return queue[0]
+        drop(queue.popleft())
+    return None
 
-    def discard(self, waiter: Waiter) -> bool:
-        """Take out a waiter that gives up. False: a tombstone stays in its place, so never use the waiter again."""
-        if waiter.state not in QUEUED:
-            return True
-        if self[-1] is waiter:  # the usual case: the last to come is the first to give up
-            self.pop()
-        elif len(self) <= SHORT:
-            self.remove(waiter)
-        else:
-            waiter.state = BURIED
-            self.buried += 1
-            if 2 * self.buried > len(self):
-                self._sweep()
-            return False
+
+def drop(waiter: Waiter) -> None:
+    """A waiter left its queue without being chosen."""
+    if waiter.state != BURIED:
         waiter.state = IDLE
+
+
+def count_live(queue: WaitQueue) -> int:
+    """How many waiters may be chosen; O(n), for statistics."""
+    return sum(waiter.is_live() for waiter in queue)
+
+
+def discard(queue: WaitQueue, waiter: Waiter) -> bool:
+    """Take out a waiter that gives up. False: a tombstone stays in its place, so never use the waiter again."""
+    if waiter.state not in QUEUED:
         return True
+    if queue[-1] is waiter:  # the usual case: the last to come is the first to give up
+        queue.pop()
+    elif len(queue) <= SHORT:
+        queue.remove(waiter)
+    else:
+        waiter.state = BURIED
+        return False
+    waiter.state = IDLE
+    return True
 
-    def _drop(self, waiter: Waiter) -> None:
-        """Account for a waiter that left the queue without being chosen."""
-        if waiter.state == BURIED:
-            self.buried -= 1
-        else:
-            waiter.state = IDLE
 
-    def _sweep(self) -> None:
-        living = [waiter for waiter in self if waiter.state != BURIED]
-        self.clear()
-        self.extend(living)
-        self.buried = 0
+def sweep(queue: WaitQueue) -> None:
+    """Take the tombstones out."""
+    living = [waiter for waiter in queue if waiter.state != BURIED]
+    queue.clear()
+    queue.extend(living)

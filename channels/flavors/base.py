@@ -25,7 +25,7 @@ from .. import env
 from ..errors import ChannelAborted, ChannelBroken, ChannelError, EndOfChannel, WrongLoop
 from ..runqueue import UNBOUND, RunQueue, run_queue
 from ..statistics import Statistics
-from ..waiters import ENDED, GRANTED, IDLE, Waiter, WaitQueue
+from ..waiters import ENDED, GRANTED, IDLE, Waiter, WaitQueue, count_live, discard, sweep, wake, wake_all
 
 if TYPE_CHECKING:
     from ..ends import End
@@ -38,7 +38,7 @@ UNLIMITED: Final = (1 << 30) - 1
 NOTHING: Final[Any] = type("Nothing", (), {"__repr__": lambda _: "NOTHING"})()
 
 NO_BUFFER = cast("collections.deque[Any]", ())
-NO_WAITERS = WaitQueue()
+NO_WAITERS: WaitQueue = collections.deque()
 
 _numbers = itertools.count(1)
 
@@ -51,8 +51,8 @@ class Flavor:
     """
 
     __slots__ = (
-        "__weakref__", "blocked_receiving", "blocked_sending", "buffer", "capacity", "cause", "dropped", "failure",
-        "held", "limit", "name", "on_undelivered", "peak", "plain", "queue", "receiver_count", "receivers",
+        "__weakref__", "blocked_receiving", "blocked_sending", "buffer", "buried", "capacity", "cause", "dropped",
+        "failure", "held", "limit", "name", "on_undelivered", "peak", "plain", "queue", "receiver_count", "receivers",
         "sender_count", "senders", "timed", "watched",
     )  # fmt: skip
 
@@ -76,6 +76,7 @@ class Flavor:
         self.held = 0
         self.senders = NO_WAITERS
         self.receivers = NO_WAITERS
+        self.buried = 0  # waiters that left a tombstone since the last sweep of a queue
         self.sender_count = 1
         self.receiver_count = 1
         self.failure: type[ChannelError] | None = None  # what a receiver of an ended channel gets
@@ -178,13 +179,13 @@ class Flavor:
     def sender_queue(self) -> WaitQueue:
         """The queue of the senders, made when the first of them has to wait."""
         if self.senders is NO_WAITERS:
-            self.senders = WaitQueue()
+            self.senders = collections.deque()
         return self.senders
 
     def receiver_queue(self) -> WaitQueue:
         """The queue of the receivers, made when the first of them has to wait."""
         if self.receivers is NO_WAITERS:
-            self.receivers = WaitQueue()
+            self.receivers = collections.deque()
         return self.receivers
 
     def sender_parked(self, waiter: Waiter) -> None:
@@ -232,27 +233,31 @@ class Flavor:
 
     def items_came(self) -> None:
         """Several items were enqueued: reserve them for as many waiting receivers (CH-8)."""
-        while self.receivers and len(self.buffer) > self.held and self.receivers.wake(GRANTED):
+        while self.receivers and len(self.buffer) > self.held and wake(self.receivers, GRANTED):
             self.held += 1
 
     def release_item(self) -> None:
         """Reserve for the next receiver, if one waits, the item that was reserved for one that gave up."""
         if self.held:
             self.held -= 1
-            if self.receivers.wake(GRANTED):
+            if wake(self.receivers, GRANTED):
                 self.held += 1
 
     def wake_drained(self) -> None:
         """The channel has ended: once the buffer is empty, those who still wait for an item learn it."""
         if not self.buffer:
-            self.receivers.wake_all(ENDED)
+            wake_all(self.receivers, ENDED)
 
-    @staticmethod
-    def discard(queue: WaitQueue, waiter: Waiter) -> None:
+    def discard(self, queue: WaitQueue, waiter: Waiter) -> None:
         """Take out a waiter that gives up. A process whose waiter stays behind as a tombstone gets a new one."""
-        process = waiter.process
-        if not queue.discard(waiter) and process is not None:
-            process.waiter = Waiter(process)
+        if discard(queue, waiter):
+            return
+        if waiter.process is not None:
+            waiter.process.waiter = Waiter(waiter.process)
+        self.buried += 1
+        if 2 * self.buried > len(queue):
+            self.buried = 0
+            sweep(queue)
 
     # -- ends and endings
 
@@ -294,7 +299,7 @@ class Flavor:
         self.cause = exc
         self.end(ChannelAborted)
         if after_drain:
-            self.senders.wake_all(ENDED)
+            wake_all(self.senders, ENDED)
             self.wake_drained()
         else:
             self.discard_buffer()
@@ -311,8 +316,8 @@ class Flavor:
         if items:
             self.buffer.clear()
         self.held = 0
-        self.senders.wake_all(ENDED)
-        self.receivers.wake_all(ENDED)
+        wake_all(self.senders, ENDED)
+        wake_all(self.receivers, ENDED)
         self.undelivered(items)
 
     def undelivered(self, items: Iterable[Any]) -> None:
@@ -338,8 +343,8 @@ class Flavor:
             len(self.buffer),
             self.sender_count,
             self.receiver_count,
-            self.senders.count_live(),
-            self.receivers.count_live(),
+            count_live(self.senders),
+            count_live(self.receivers),
             self.peak,
             self.dropped,
             (self.blocked_sending, self.blocked_receiving),

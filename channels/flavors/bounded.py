@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .. import env
-from ..waiters import GRANTED, IDLE, Waiter
+from ..waiters import GRANTED, IDLE, Waiter, wake
 from .base import NOTHING, UNLIMITED, Flavor
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Bounded(Flavor):
             self.buffer.append(item)
             if length >= self.peak:
                 self.peak = length + 1
-            if self.receivers and self.receivers.wake(GRANTED):
+            if self.receivers and wake(self.receivers, GRANTED):
                 self.held += 1
             return True
         if self.failure is not None:
@@ -55,7 +55,7 @@ class Bounded(Flavor):
         return NOTHING
 
     def slot_freed(self) -> None:
-        while len(self.buffer) < self.limit and self.senders.wake(GRANTED):
+        while len(self.buffer) < self.limit and wake(self.senders, GRANTED):
             self.limit -= 1
 
     def finish_send(self, waiter: Waiter) -> None:
@@ -70,7 +70,7 @@ class Bounded(Flavor):
         buffer.append(item)
         if len(buffer) > self.peak:
             self.peak = len(buffer)
-        if self.receivers and self.receivers.wake(GRANTED):
+        if self.receivers and wake(self.receivers, GRANTED):
             self.held += 1
 
     def finish_reserve(self, waiter: Waiter) -> Any:
@@ -108,7 +108,7 @@ class Bounded(Flavor):
         self.buffer.append(item)
         if len(self.buffer) > self.peak:
             self.peak = len(self.buffer)
-        if self.receivers and self.receivers.wake(GRANTED):
+        if self.receivers and wake(self.receivers, GRANTED):
             self.held += 1
 
     def forfeit(self, token: Any) -> None:

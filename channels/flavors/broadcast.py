@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ChannelBroken
-from ..waiters import ENDED, GRANTED, IDLE, QUEUED, Waiter
-from .base import Flavor
+from ..waiters import ENDED, GRANTED, IDLE, QUEUED, Waiter, count_live, wake, wake_all
+from .base import NO_WAITERS, Flavor
 from .bounded import Bounded
 from .lossy import Lossy, Policy
 
@@ -65,7 +65,7 @@ class Hub(Flavor):
     def try_send(self, item: Any) -> bool:
         if self.failure is not None:
             raise self.refusal(item)
-        if self.policy is None and (self.senders.count_live() or not self.has_room()):
+        if self.policy is None and (count_live(self.senders) or not self.has_room()):
             self.sender_queue()
             return False
         self.deliver(item)
@@ -79,7 +79,7 @@ class Hub(Flavor):
             subscription.try_send(item)
 
     def slot_freed(self) -> None:
-        while self.senders and self.has_room() and self.senders.wake(GRANTED):
+        while self.senders and self.has_room() and wake(self.senders, GRANTED):
             self.reserve_everywhere(1)
 
     def reserve_everywhere(self, count: int) -> None:
@@ -119,7 +119,7 @@ class Hub(Flavor):
     def try_reserve(self) -> Any:
         if self.failure is not None:
             raise self.refusal()
-        if self.senders.count_live() or not self.has_room():
+        if count_live(self.senders) or not self.has_room():
             return None
         self.reserve_everywhere(1)
         return True
@@ -155,7 +155,7 @@ class Hub(Flavor):
         """The last receiver is gone and no other can come."""
         if not self.receiver_count and not self.subscriptions and self.failure is None:
             self.end(ChannelBroken)
-            self.senders.wake_all(ENDED)
+            wake_all(self.senders, ENDED)
 
 
 class Subscription(Bounded):
@@ -210,7 +210,7 @@ def leave(subscription: Subscription | LossySubscription, drop_receiver: Callabl
     hub = subscription.hub
     if subscription.receiver_count == 1:
         if isinstance(subscription, Subscription):
-            subscription.senders = type(subscription.senders)()  # the hub's senders wait for the others
+            subscription.senders = NO_WAITERS  # the hub's senders wait for the others
         hub.unsubscribe(subscription)
     drop_receiver()
     hub.end_if_deserted()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..waiters import DONE, ENDED, GRANTED, IDLE, QUEUED, Waiter, WaitQueue
+from ..waiters import DONE, ENDED, GRANTED, IDLE, QUEUED, Waiter, WaitQueue, first, wake
 from .base import NOTHING, Flavor
 
 if TYPE_CHECKING:
@@ -36,12 +36,15 @@ class Rendezvous(Flavor):
         return 0
 
     def try_send(self, item: Any) -> bool:
+        if self.receivers and wake(self.receivers, GRANTED):
+            self.held += 1
+            buffer = self.buffer
+            buffer.append(item)
+            if len(buffer) > self.peak:
+                self.peak = len(buffer)
+            return True
         if self.failure is not None:
             raise self.refusal(item)
-        if self.receivers and self.receivers.wake(GRANTED):
-            self.held += 1
-            self.put(item)
-            return True
         self.sender_queue()
         return False
 
@@ -49,7 +52,7 @@ class Rendezvous(Flavor):
         if len(self.buffer) > self.held:
             return self.buffer.popleft()
         if self.senders:
-            sender = self.first_with_item()
+            sender = self.first_with_item() if self.watched else wake(self.senders, DONE)
             if sender is not None:
                 return sender.item
         if self.failure is not None and not self.buffer:
@@ -66,6 +69,9 @@ class Rendezvous(Flavor):
             self.serve_permit()
 
     def finish_send(self, waiter: Waiter) -> None:
+        if waiter.state == DONE and not self.timed:
+            waiter.state, waiter.item, waiter.end = IDLE, None, None
+            return
         state, item, end = self.settle(waiter)
         if state != DONE:
             raise end.core.refusal(item)
@@ -101,8 +107,8 @@ class Rendezvous(Flavor):
             self.peak = len(self.buffer)
 
     def first_with_item(self) -> Waiter | None:
-        """Take the item of the first waiting sender; None if that one waits for a permit and so for a queued receiver."""
-        sender = self.senders.first()
+        """Take the item of the first waiting sender; None if that one waits for a permit."""
+        sender = first(self.senders)
         if sender is None or sender.item is PERMIT:
             return None
         self.senders.popleft()
@@ -119,14 +125,14 @@ class Rendezvous(Flavor):
 
     def claim_receiver(self) -> Waiter | None:
         """Set the first waiting receiver aside for a permit."""
-        receiver = self.receivers.first()
+        receiver = first(self.receivers)
         if receiver is not None:
             self.claimed.append(self.receivers.popleft())
         return receiver
 
     def serve_permit(self) -> None:
         """A receiver waits now: the first sender, if it waits for a permit, gets it."""
-        sender = self.senders.first()
+        sender = first(self.senders)
         if sender is not None and sender.item is PERMIT:
             self.senders.popleft()
             sender.item = self.claim_receiver()
@@ -138,7 +144,7 @@ class Rendezvous(Flavor):
         if self.unclaim(token):
             token.claim(GRANTED)
             self.held += 1
-        elif self.receivers and self.receivers.wake(GRANTED):
+        elif self.receivers and wake(self.receivers, GRANTED):
             self.held += 1
         self.put(item)
 

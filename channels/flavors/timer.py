@@ -9,7 +9,7 @@ import asyncio
 from typing import Any
 
 from ..runqueue import RunQueue
-from ..waiters import GRANTED, Waiter
+from ..waiters import GRANTED, Waiter, wake, wake_all
 from .base import NOTHING, Flavor
 
 
@@ -93,7 +93,7 @@ class After(Alarm):
 
     def ring(self) -> None:
         self.handle = None
-        self.receivers.wake_all(GRANTED)
+        wake_all(self.receivers, GRANTED)
 
     def finish_receive(self, waiter: Waiter) -> Any:
         self.settle(waiter)
@@ -120,7 +120,7 @@ class Tick(Alarm):
     def ring(self) -> None:
         self.handle = None
         self.strike(max(self.due, self.queue.loop.time()))
-        if self.receivers and self.receivers.wake(GRANTED):
+        if self.receivers and wake(self.receivers, GRANTED):
             self.held += 1
         if self.receivers:
             self.arm()
