@@ -7,6 +7,7 @@ credentials it may see.
 from __future__ import annotations
 
 import asyncio
+import base64
 import netrc
 import os
 from types import TracebackType
@@ -93,7 +94,7 @@ class Client:
 
     def _session(self, resolver: Resolver, jar: aiohttp.CookieJar) -> ClientSession:
         connector = Pool(self._options.connections, resolver)
-        return ClientSession(
+        session = ClientSession(
             connector=connector,
             cookie_jar=jar,
             auto_decompress=False,
@@ -103,13 +104,16 @@ class Client:
                 total=None, connect=self._options.connect_timeout, sock_read=self._options.timeout
             ),
         )
+        session._retry_connection = False  # --tries counts requests; aiohttp would send every failed one twice
+        return session
 
     async def _request(self, session: ClientSession, method: str, url: URL, headers: dict[str, str]) -> ClientResponse:
         proxy = self._options.proxy or self._environment_proxy(url)
+        password = self._password(url)
+        if password is not None:
+            headers["Authorization"] = password
         try:
-            return await session.request(
-                method, url, headers=headers, allow_redirects=False, proxy=proxy, auth=self._password(url)
-            )
+            return await session.request(method, url, headers=headers, allow_redirects=False, proxy=proxy)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise failure_of_exception(error, url.host or "") from error
 
@@ -139,11 +143,13 @@ class Client:
             raise _private(host)
         return following
 
-    def _password(self, url: URL) -> aiohttp.BasicAuth | None:
+    def _password(self, url: URL) -> str | None:
         if self._passwords is None or self._own_authorization or url.user:
             return None
         entry = self._passwords.authenticators(url.host or "")
-        return aiohttp.BasicAuth(entry[0] or entry[1] or "", entry[2] or "") if entry else None
+        if not entry:
+            return None
+        return "Basic " + base64.b64encode(f"{entry[0] or entry[1]}:{entry[2]}".encode()).decode()
 
     def _environment_proxy(self, url: URL) -> str | None:
         proxy = self._proxies.get(url.scheme) or self._proxies.get("all")

@@ -139,7 +139,7 @@ def _entries_of(urls: Sequence[str], args: argparse.Namespace) -> list[Entry]:
 
     special = args.mirror or args.checksum or args.output
     if special and (len(urls) != 1 or args.input or args.retry_from or "-" in args.urls):
-        raise InvalidOption("--mirror, --checksum and --output go with exactly one URL; in a list they stand in its line")
+        raise InvalidOption("--mirror, --checksum and --output go with exactly one URL; a list has them in its lines")
     entries: list[Entry] = []
     for url in urls:
         try:
@@ -161,7 +161,7 @@ def _fetch(options: Options, inputs: Inputs, args: argparse.Namespace) -> int:
     from .progress import Display
     from .report import Report
 
-    display = Display(args.verbosity, options.dry_run)
+    display = Display(args.verbosity, options.dry_run, sys.stderr if args.json == "-" else sys.stdout)
     report = Report(args.json, display.show)
 
     async def whole() -> tuple[bool, list[dict[str, Any]]]:

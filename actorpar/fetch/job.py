@@ -27,7 +27,8 @@ class Checksum:
 class Job:
     """One file to fetch: its URLs (the first is the file, the others mirrors) and the name it is promised.
 
-    `turn` is the index of the URL whose turn it is, `barred` those that failed for good. `failures` counts the attempts
+    `turn` is the index of the URL whose turn it is, `barred` those that failed for good; `ranges` says
+    that the server was not found to ignore ranges. `failures` counts the attempts
     in a row that brought nothing, `attempts` all of them.
     """
 
@@ -37,6 +38,7 @@ class Job:
     checksum: Checksum | None = None
     turn: int = 0
     barred: tuple[int, ...] = ()
+    ranges: bool = True
     failures: int = 0
     attempts: int = 0
     received: int = 0

@@ -11,6 +11,7 @@ from typing import Any
 
 import actorpar as ap
 
+from .attempt import Lines
 from .client import Client
 from .dispatch import dispatch
 from .errors import DirectoryNotWritable, Interrupted
@@ -24,7 +25,7 @@ from .reading import Intake, Meter
 from .report import Report, reporter
 from .run import Run, row_of
 from .source import Inputs, source
-from .worker import Lines, worker
+from .worker import worker
 
 #: Threads beyond the connections: each of those may be waiting for a name, and the disk must not wait for that.
 SPARE_THREADS = 8

@@ -2,14 +2,14 @@
 
 `Ranges` is a set of bytes kept as sorted, disjoint, non-adjacent half-open ranges. `Plan` gives every missing byte to
 at most one stream at a time: the claims are disjoint, and claims, gaps and received bytes together are the file.
-A stream that finds no gap takes a share from the end of the largest claim: a small one, so that all streams end at about
-the same time, and from the end, so that the stream that loses it has one request cut short at most.
+A stream that finds no gap takes a share from the end of the largest claim: a small one, so that all streams end at
+about the same time, and from the end, so that the stream that loses it has one request cut short at most.
 """
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class Ranges:
@@ -21,7 +21,7 @@ class Ranges:
         for start, stop in ranges:
             self.add(start, stop)
 
-    def __iter__(self) -> Iterable[tuple[int, int]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(zip(self._starts, self._stops, strict=True))
 
     def add(self, start: int, stop: int) -> None:
@@ -78,7 +78,7 @@ class Plan:
         self._claims: list[Claim] = []
 
     def claim(self) -> Claim | None:
-        """Bytes for one more stream: the first gap, else a share of the largest claim, at most half of it, else None."""
+        """Bytes for one more stream: the first gap, else a share of the largest claim (at most half), else None."""
         if self._gaps:
             found = Claim(*self._gaps.pop(0))
         else:
@@ -90,6 +90,17 @@ class Plan:
             largest.stop = cut
         self._claims.append(found)
         return found
+
+    def extend(self, claim: Claim, most: int) -> bool:
+        """Let a claim run on into a gap behind it, up to `most`; False if there is none."""
+        index = next((index for index, gap in enumerate(self._gaps) if gap[0] == claim.stop), None)
+        if index is None or claim.stop >= most:
+            return False
+        _, stop = self._gaps.pop(index)
+        claim.stop = min(stop, most)
+        if claim.stop < stop:
+            self._gaps.insert(index, (claim.stop, stop))
+        return True
 
     def release(self, claim: Claim) -> None:
         """A stream ended; what it did not bring is a gap again."""

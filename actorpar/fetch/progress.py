@@ -6,7 +6,7 @@ Bars show the run as a whole and a few large files at work, whatever the length 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import actorpar as ap
 from actorpar.channels import env
@@ -31,9 +31,13 @@ def human(size: float) -> str:
 
 
 class Display:
-    """Lines and bars; `verbosity` is -1 (errors only), 0 or 1 (a line for every file)."""
+    """Lines and bars; `verbosity` is -1 (errors only), 0 or 1 (a line for every file).
 
-    def __init__(self, verbosity: int, dry_run: bool) -> None:
+    What a dry run would do goes to `out`.
+    """
+
+    def __init__(self, verbosity: int, dry_run: bool, out: IO[str]) -> None:
+        self._out = out
         self._verbosity = verbosity
         self._dry_run = dry_run
         self._over = 0
@@ -50,7 +54,7 @@ class Display:
         elif self._dry_run:
             size = human(outcome.total) if outcome.total is not None else "unknown size"
             action = "skip " if outcome.status == "skipped" else "fetch"
-            sys.stdout.write(f"{action}  {outcome.job.urls[0]}  {size}  -> {outcome.path}\n")
+            self._out.write(f"{action}  {outcome.job.urls[0]}  {size}  -> {outcome.path}\n")
         elif self._verbosity > 0:
             self.line(f"{outcome.status:7} {outcome.path}  {human(outcome.total or 0)}  {outcome.seconds:.2f} s")
 

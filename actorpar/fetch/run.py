@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ from actorpar.channels import env
 
 from .job import Job, Outcome
 from .limits import TokenBucket
-from .names import Claims, name_from_url, numbered, tree_from_url
+from .names import JOURNAL, Claims, name_from_url, numbered, tree_from_url
 from .options import Options
+from .partfile import Journal, load_journal
 from .resume import Version, same_file
 
 if TYPE_CHECKING:
@@ -86,6 +87,35 @@ class Run:
     def path(self, name: str) -> str:
         """Where a relative name lies."""
         return os.path.join(self.options.directory, name)
+
+    def state(self, job: Job) -> tuple[bool, Journal | None]:
+        """Whether a regular file has the job's name, and the journal of an earlier run; one that cannot be used has no
+        validator.
+        """
+        path = self.path(job.name)
+        journal = None
+        if os.path.lexists(path + JOURNAL):
+            journal = load_journal(path) or Journal("", Version(), ())
+        return os.path.isfile(path), journal
+
+    def with_own_part(self, job: Job) -> Job:
+        """The job, under another name if its own has a part that was begun from elsewhere."""
+        while True:
+            path = self.path(job.name)
+            journal = load_journal(path) if os.path.lexists(path + JOURNAL) else None
+            if journal is None or journal.url in job.urls:
+                return job
+            job = replace(job, name=self.claims.claim(job.name))
+
+    def size(self, path: str) -> int:
+        """Bytes of a file that is there."""
+        return os.path.getsize(path)
+
+    def give_back(self, job: Job, placement: Placement) -> None:
+        """A place that was not used."""
+        name = os.path.relpath(placement.path, self.options.directory)
+        if name != job.name:
+            self.claims.release(name)
 
     def place(self, job: Job, proposal: str | None, version: Version) -> Placement:
         """Where the file goes, or that it is there: `proposal` is the server's name for it.

@@ -59,6 +59,17 @@ class Transfer:
         """Whether one more stream would be of use."""
         return not self.over and self.helpers + 1 < self.split and self.plan.room() > 0
 
+    def survives(self, error: FetchError) -> bool:
+        """Whether the owner may go on after a failure: the rest is not for another try of the whole job."""
+        about_this = not isinstance(error, Changed) and not error.host_wide and self.job.usable == 1
+        return self.resumable and error.retryable and about_this
+
+    def helper_left(self) -> None:
+        """A helper ended; the owner may be waiting for it."""
+        self.helpers -= 1
+        if not self.over:
+            self.left_sender.send_nowait(None)
+
     def stop(self, error: FetchError) -> None:
         """End all streams of the file for this reason; the first reason counts."""
         self.error = self.error or error
@@ -76,12 +87,14 @@ class Transfer:
 
     def close(self) -> None:
         """Nothing of it is used any more."""
+        self.over = True
         for end in (self.pieces, self.left_sender, self.left):
             end.close()
 
     def began(self, answer: ClientResponse) -> None:
         """Note an answer that `stop` is to close."""
         self._answers[id(answer)] = answer
+        self.most = max(self.most, len(self._answers))
 
     def ended(self, answer: ClientResponse) -> None:
         """Forget an answer; close its connection unless it was read to its end."""
@@ -152,11 +165,12 @@ def check_span(answer: ClientResponse, version: Version, start: int, stop: int) 
 async def _bring(
     intake: Intake, transfer: Transfer, pieces: ap.Sender[Piece], size: int, claim: Claim, answer: ClientResponse
 ) -> None:
+    covered = claim.stop
     piece = Piece(claim.position, [], 0)
     read = intake.reader(answer, transfer.job.host)
     transfer.began(answer)
     try:
-        while claim.left > 0:
+        while claim.left > 0 or transfer.plan.extend(claim, covered):
             data = await read()
             if not data:
                 raise ShortBody(f"the body ended {claim.left} bytes early")
