@@ -15,7 +15,7 @@ from .site import Answer, Exchange, Hangup, Request
 
 CHUNK = 64 * 1024
 ETAG = '"v1"'
-#: Seconds between the last byte and a reset, which would otherwise overtake what the peer has not read yet.
+#: Seconds between the last byte and what comes next: a reset would overtake what the peer has not read yet.
 GRACE = 0.1
 MODIFIED = "Wed, 01 Jul 2026 10:00:00 GMT"
 
@@ -120,7 +120,6 @@ def reset_after(body: bytes, sent: int, *, etag: str | None = ETAG, modified: st
         await exchange.head(part.status, part.headers)
         await _send(exchange, body, (part.span[0], min(part.span[0] + sent, part.span[1])))
         await asyncio.sleep(GRACE)
-        exchange.happened("reset")
         exchange.reset()
 
     return answer
@@ -259,6 +258,7 @@ def held(body: bytes, sent: int, gate: asyncio.Event) -> Answer:
             return
         middle = min(part.span[0] + sent, part.span[1])
         await _send(exchange, body, (part.span[0], middle))
+        await asyncio.sleep(GRACE)
         exchange.happened("held")
         await gate.wait()
         await _send(exchange, body, (middle, part.span[1]))

@@ -89,7 +89,10 @@ class Exchange:
         self.site.sent += len(data)
 
     def reset(self) -> NoReturn:
-        """Abort the connection with a TCP reset."""
+        """Abort the connection with a TCP reset, and note it, unless the peer has closed it already."""
+        if self._writer.transport.is_closing():
+            raise Hangup
+        self.happened("reset")
         self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self._writer.transport.abort()
         raise Hangup

@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from actorpar.cli import main
+
 from .answers import file
-from .running import COMMAND, fetch, finished, names, started
+from .running import fetch, names
 from .site import Site
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize(
     "url", ["http://", "http:///path", "http://[::1", "http://host:99999/", "http://host:port/", "::"]
 )
-async def test_a_url_that_cannot_be_parsed_is_named_in_the_error(tmp_path: Path, url: str) -> None:
-    run = await fetch(url, cwd=tmp_path)
+def test_a_url_that_cannot_be_parsed_is_named_in_the_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    assert main(["fetch", url, "--json", "-"]) == 28
 
-    assert run.code == 28
-    assert sum(run.kinds.values()) == 1
-    assert url in run.file["error"]["message"] or url in run.err
+    (record,) = json.loads(capsys.readouterr().out)["files"]
+    assert record["error"]["kind"] == "url"
+    assert url in record["error"]["message"]
     assert names(tmp_path) == set()
 
 
 @pytest.mark.parametrize("url", ["ftp://host/file", "file:///etc/passwd", "gopher://host/", "data:text/plain,hi"])
-async def test_an_unknown_scheme_is_named_in_the_error(tmp_path: Path, url: str) -> None:
-    run = await fetch(url, cwd=tmp_path)
+def test_an_unknown_scheme_is_named_in_the_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str) -> None:
+    assert main(["fetch", url, "--json", "-"]) == 28
 
-    assert run.code == 28
-    assert run.kinds == {"scheme": 1}
-    assert url.partition(":")[0] in run.file["error"]["message"]
+    (record,) = json.loads(capsys.readouterr().out)["files"]
+    assert record["error"]["kind"] == "scheme"
+    assert url.partition(":")[0] in record["error"]["message"]
     assert names(tmp_path) == set()
 
 
@@ -43,15 +53,18 @@ async def test_a_url_that_cannot_be_used_does_not_keep_the_others_from_coming(si
 URL = "http://127.0.0.1/x"
 WRONG = [
     (),
+    ("--no-such-option", URL),
     ("-c", "0", URL),
     ("-p", "-1", URL),
     ("-t", "0", URL),
+    ("-t", "many", URL),
     ("--max-rate", "fast", URL),
     ("--max-size", "-5", URL),
     ("--timeout", "-1", URL),
     ("--timeout", "nan", URL),
     ("--checksum", "sha256:zz", URL),
     ("--checksum", "crc:00", URL),
+    ("--existing", "perhaps", URL),
     ("--proxy", "nowhere", URL),
     ("-H", "no colon", URL),
     ("-H", "X: a\r\nY: b", URL),
@@ -61,38 +74,28 @@ WRONG = [
 
 
 @pytest.mark.parametrize("arguments", WRONG, ids=lambda arguments: " ".join(arguments[:2]) or "nothing")
-async def test_an_option_that_makes_no_sense_is_named_in_the_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    async with started(*COMMAND, "fetch", *arguments, cwd=tmp_path) as process:
-        run = await finished(process)
-
-    assert run.code == 28
-    assert run.out == ""
-    assert len(run.err.splitlines()) == 1
-    wrong = arguments[1].partition(":")[0].split("\r")[0] if arguments else "URL"
-    assert wrong in run.err or arguments[0] in run.err
-    assert names(tmp_path) == set()
-
-
-@pytest.mark.parametrize(
-    "arguments", [("--no-such-option", URL), ("-t", "many", URL), ("--existing", "perhaps", URL)], ids=lambda a: a[0]
-)
-async def test_a_command_line_that_cannot_be_parsed_is_refused_with_usage(
-    tmp_path: Path, arguments: tuple[str, ...]
+def test_a_wrong_command_line_is_refused_with_usage_and_a_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
-    async with started(*COMMAND, "fetch", *arguments, cwd=tmp_path) as process:
-        run = await finished(process)
+    with pytest.raises(SystemExit) as ended:
+        main(["fetch", *arguments])
 
-    assert run.code == 2
-    assert run.out == ""
-    assert "usage:" in run.err
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    usage, _, reason = err.partition("error: ")
+    assert usage.startswith("usage: actorpar")
+    assert reason.strip()
     assert names(tmp_path) == set()
 
 
 @pytest.mark.parametrize("option", ["-i", "--retry-from"])
-async def test_a_list_that_is_not_there_is_named_in_the_error(tmp_path: Path, option: str) -> None:
-    async with started(*COMMAND, "fetch", option, "no-such-file", cwd=tmp_path) as process:
-        run = await finished(process)
+def test_a_list_that_is_not_there_is_named_in_the_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["fetch", option, "no-such-file"])
 
-    assert run.code not in (0, 1)
-    assert "no-such-file" in run.err
+    assert ended.value.code == 2
+    assert "no-such-file" in capsys.readouterr().err
     assert names(tmp_path) == set()
