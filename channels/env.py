@@ -41,6 +41,9 @@ random = _random.Random()
 thread_id: Callable[[], int] = threading.get_ident
 #: The coroutine function behind every pause of the library.
 sleep = asyncio.sleep
+#: A test puts a function here that encodes and decodes an item: every item of the channels opened from then on passes
+#: through it, as if it crossed a link, so that hidden sharing of mutable items shows (CH-14). None: by reference.
+codec: Callable[[Any], Any] | None = None
 #: The queue that holds the processes that are ready to run, first in first out. A simulator puts a class here whose
 #: `popleft` asks its own policy; production pays nothing for it.
 ReadyQueue: Callable[[], collections.deque[Any]] = collections.deque

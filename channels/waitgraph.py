@@ -32,11 +32,8 @@ class Wait(NamedTuple):
     others: tuple[str, ...]
 
     def __str__(self) -> str:
-        way, back = ("send to", "receive") if self.does == "send" else ("receive from", "send")
-        help_ = (
-            f"which {', '.join(self.others)} could {back}" if self.others else f"and no process owns a way to {back}"
-        )
-        return f"{self.who} waits to {way} {self.channel}, {help_}"
+        way = "send to" if self.does == "send" else "receive from"
+        return f"{self.who} waits to {way} {self.channel}, whose other end {' and '.join(self.others) or 'nobody'} owns"
 
 
 def wait_graph(queue: RunQueue) -> list[Wait]:

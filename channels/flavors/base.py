@@ -40,6 +40,21 @@ NOTHING: Final[Any] = type("Nothing", (), {"__repr__": lambda _: "NOTHING"})()
 NO_BUFFER = cast("collections.deque[Any]", ())
 NO_WAITERS: WaitQueue = collections.deque()
 
+
+class CodecBuffer(collections.deque[Any]):
+    """A buffer whose items pass through a codec on their way in, for tests (CH-14)."""
+
+    def __init__(self, codec: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.codec = codec
+
+    def append(self, item: Any, /) -> None:
+        super().append(self.codec(item))
+
+    def extend(self, items: Iterable[Any], /) -> None:
+        super().extend([self.codec(item) for item in items])
+
+
 _numbers = itertools.count(1)
 
 
@@ -170,7 +185,7 @@ class Flavor:
 
     def open(self) -> None:
         """Allocate the buffer; nothing else is needed before the first item."""
-        self.buffer = collections.deque()
+        self.buffer = collections.deque() if env.codec is None else CodecBuffer(env.codec)
         if self.failure is None:
             self.limit = self.room()
 

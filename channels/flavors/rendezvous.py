@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .. import env
 from ..waiters import DONE, ENDED, GRANTED, IDLE, QUEUED, Waiter, WaitQueue, first, wake
 from .base import NOTHING, Flavor
 
@@ -26,11 +27,13 @@ PERMIT = object()
 class Rendezvous(Flavor):
     """Capacity 0: sender and receiver meet."""
 
-    __slots__ = ("claimed",)
+    __slots__ = ("claimed", "codec")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(0, **options)
         self.claimed: list[Waiter] = []
+        self.codec = env.codec
+        self.watched |= self.codec is not None
 
     def room(self) -> int:
         return 0
@@ -113,6 +116,8 @@ class Rendezvous(Flavor):
             return None
         self.senders.popleft()
         sender.claim(DONE)
+        if self.codec is not None:
+            sender.item = self.codec(sender.item)
         return sender
 
     # -- permits
