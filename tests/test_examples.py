@@ -1,0 +1,58 @@
+"""Every example runs as a person would run it, prints what it is about, and stays short enough to be read."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAMS = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+
+#: What each program prints, as a pattern for the whole of it.
+PRINTS = {
+    "broadcast.py": r"(?:(?:quick|slow) saw \d+ of 20 prices, and last of all 119\n){2}",
+    "dining_philosophers.py": r"(\w+ ate 20 times\n){5}",
+    "fetch_titles.py": r"(Page \d\n){10}",
+    "pipeline.py": r"raw: capacity 4, peak 4\nready: capacity 4, peak 4\nsum of 100 squares: 328350\n",
+    "prime_sieve.py": r"2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 53 59 61 67 71 73 79 83 89 97 101 103 107 109 113\n",
+    "rate_limit.py": r"25 requests, 5 of them at once, took at least 0.19 s: True\n",
+    "select_timeout.py": r"order CALIBRATE\nreading 20.5\nreading 21.0\nreading 21.5\nsilence for 0.2 s: giving up\n",
+    "threads.py": r"total so far: 31125\ntotal so far: 124750\ntotal so far: 280875\ntotal so far: 499500\n",
+    "workers.py": r"(\w+: \d\n){8}9 results from 4 workers\n",
+}
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of the folder with every warning an error, so that an end left open shows on standard error."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", f"examples/{program}"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_example_ends_well_and_prints_what_it_is_about(program: str) -> None:
+    done = run(program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(PRINTS[program], done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_example_has_fewer_than_80_lines(program: str) -> None:
+    assert len((ROOT / "examples" / program).read_text(encoding="utf-8").splitlines()) < 80
+
+
+def test_every_example_is_known_here_and_listed_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert sorted(PRINTS) == PROGRAMS
+    assert [program for program in PROGRAMS if program not in readme] == []
