@@ -32,21 +32,17 @@ async def _by_selector(receivers: Sequence[ap.Receiver[int]], items: int, answer
 
 
 async def _one_shot(receivers: Sequence[ap.Receiver[int]], items: int, answer: Answer, taken: list[int]) -> None:
-    """The guards are written where they are used, as most programs do."""
-    a, b, c, d, e, f, g, h, i, j = receivers
     for _ in range(items):
-        index, item = await ap.select(
-            ap.receive_from(a),
-            ap.receive_from(b),
-            ap.receive_from(c),
-            ap.receive_from(d),
-            ap.receive_from(e),
-            ap.receive_from(f),
-            ap.receive_from(g),
-            ap.receive_from(h),
-            ap.receive_from(i),
-            ap.receive_from(j),
-        )
+        index, item = await ap.select(*receivers)
+        taken[index] += 1
+        if answer is not None:
+            await answer(item)
+
+
+async def _spelled_out(receivers: Sequence[ap.Receiver[int]], items: int, answer: Answer, taken: list[int]) -> None:
+    """One-shot again, with every guard made anew where it is used."""
+    for _ in range(items):
+        index, item = await ap.select(*[ap.receive_from(receiver) for receiver in receivers])
         taken[index] += 1
         if answer is not None:
             await answer(item)
@@ -127,6 +123,7 @@ def groups() -> list[Group]:
                 _busy("asyncio.wait over get()", QUEUE, _by_asyncio_wait),
                 _busy("actorpar, Selector", PROCESSES, _by_selector),
                 _busy("actorpar, one-shot", PROCESSES, _one_shot),
+                _busy("actorpar, one-shot, receive_from", PROCESSES, _spelled_out),
                 _busy("actorpar, Selector, rendezvous", PROCESSES, _by_selector, 0),
                 _busy("actorpar, Selector, tasks", TASKS, _by_selector),
                 _busy("aiochan select", AIOCHAN, _by_aiochan),

@@ -65,6 +65,7 @@ def _actorpar(name: str, consumer: Callable[[ap.Receiver[int], list[int]], Any])
     async def body(items: int) -> Sample:
         tx, rx = ap.open_channel[int](CAPACITY)
         sender, got = tx.threadsafe(), list[int]()
+        tx.close()  # the thread's handle is a clone, and the stream ends with the last of them
 
         def send() -> None:
             post = sender.send

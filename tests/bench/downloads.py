@@ -19,15 +19,15 @@ from .cases import DEFAULT, NO_LOOP, ROOT, UVLOOP, Case, Group, LoopFactory
 from .file_server import serving
 from .measure import Sample, expect
 
-CONNECTIONS = 16
 KIB = 1024
 
 
 class Site:
-    """The served files of one group, and the list of their URLs."""
+    """The served files of one group, and the list of their URLs; and how many connections every client may use."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, connections: int) -> None:
         self.size = size
+        self.connections = str(connections)
 
     @contextmanager
     def up(self, count: int) -> Iterator[None]:
@@ -73,18 +73,19 @@ def _client(name: str, site: Site, arguments: Callable[[Site, Path], list[str]],
 
 
 def _plain(kind: str) -> Callable[[Site, Path], list[str]]:
-    return lambda site, target: ["tests.bench.plain_client", str(site.urls), str(target), str(CONNECTIONS), kind]
+    return lambda site, target: ["tests.bench.plain_client", str(site.urls), str(target), site.connections, kind]
 
 
 def _fetch(site: Site, target: Path) -> list[str]:
-    return ["actorpar", "fetch", "-i", str(site.urls), "-o", str(target)]
+    limits = ["-c", site.connections, "-p", site.connections]
+    return ["actorpar", "fetch", "-q", *limits, "-i", str(site.urls), "-o", str(target)]
 
 
-def _group(name: str, size: int, items: int) -> Group:
-    site = Site(size)
+def _group(name: str, size: int, items: int, connections: int) -> Group:
+    site = Site(size, connections)
     return Group(
         name,
-        f"processor time of the whole client per file of {size // KIB} KiB, {CONNECTIONS} connections, loopback",
+        f"processor time of the whole client per file of {size // KIB} KiB, {connections} connections, loopback",
         items,
         (
             _client("aiohttp + semaphore, uvloop", site, _plain(UVLOOP), ("aiohttp", "uvloop")),
@@ -99,6 +100,6 @@ def _group(name: str, size: int, items: int) -> Group:
 
 def groups() -> list[Group]:
     return [
-        _group("downloads, small files", 10 * KIB, 2000),
-        _group("downloads, large files", 16 * KIB * KIB, 20),
+        _group("downloads, small files", 10 * KIB, 2000, 32),
+        _group("downloads, large files", 16 * KIB * KIB, 20, 8),
     ]

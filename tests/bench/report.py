@@ -37,10 +37,10 @@ def _cells(result: Result, case: str, base: str) -> list[str]:
     median = result.median(case)
     if median is None:
         return ["not installed" if case in result.absent else "failed" if case in result.failed else "…", "", ""]
-    ratio = result.ratio(case, base)
+    ratio, spread = result.ratio(case, base), result.spread(case)
     return [
         figure(median, result.group.unit),
-        f"±{result.spread(case):.0%}",
+        "" if spread is None else f"±{spread:.0%}",
         "" if ratio is None else f"{ratio:.3f}" if ratio < 0.1 else f"{ratio:.2f}",
     ]
 

@@ -29,11 +29,11 @@ class Result:
         samples = self.samples.get(case)
         return statistics.median(sample.value for sample in samples) if samples else None
 
-    def spread(self, case: str) -> float:
-        """Half the distance between the quartiles, as a part of the median; 0 with fewer than four repeats."""
+    def spread(self, case: str) -> float | None:
+        """Half the distance between the quartiles, as a part of the median; None with fewer than four repeats."""
         values = [sample.value for sample in self.samples[case]]
         if len(values) < 4:
-            return 0.0
+            return None
         low, middle, high = statistics.quantiles(values, n=4)
         return (high - low) / 2 / middle
 
