@@ -1,11 +1,14 @@
 """Dining philosophers: five of them, five forks, and everybody needs two forks to eat.
 
-A fork on the table is an item in a channel of capacity 1. If all took their left fork first, all could end up holding
-one and waiting for the other for ever. So everybody takes the fork with the lower number first: then no circle of
+A fork is a process; picking it up and putting it down are messages that it takes from one neighbour at a time. With
+`--careless` everybody picks up the left fork first, and all wait for the other one for ever: in debug mode the loop
+then reports who waits for whom. Without it everybody picks up the fork with the lower number first, and no ring of
 waiting can close.
 """
 
 import asyncio
+import functools
+import sys
 
 import actorpar as ap
 
@@ -13,50 +16,55 @@ NAMES = ("Kant", "Hume", "Mill", "Marx", "Sartre")
 MEALS = 20
 
 
-class Fork:
-    """A fork: `take` waits until it lies on the table."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self._put, self._take = ap.open_channel[None](1, name=f"fork {number}")
-        self._put.send_nowait(None)
-
-    async def take(self) -> None:
-        await self._take.receive()
-
-    def put_back(self) -> None:
-        self._put.send_nowait(None)
-
-    def close(self) -> None:
-        self._put.close()
-        self._take.close()
+async def fork(left: ap.Receiver[None], right: ap.Receiver[None]) -> None:
+    try:
+        while True:
+            match await ap.select(left, right, skip_closed=True):  # picked up
+                case 0, _:
+                    await left.receive()  # put down
+                case _:
+                    await right.receive()
+    except ap.AllClosed:
+        return  # both neighbours have left the table
 
 
-async def philosopher(left: Fork, right: Fork) -> int:
-    first, second = sorted((left, right), key=lambda fork: fork.number)
-    meals = 0
-    while meals < MEALS:
-        await first.take()
-        await second.take()
-        meals += 1
-        await asyncio.sleep(0)  # eats, and everybody else has a turn
-        first.put_back()
-        second.put_back()
-    return meals
+async def philosopher(first: ap.Sender[None], second: ap.Sender[None]) -> int:
+    for _ in range(MEALS):
+        await first.send(None)
+        await second.send(None)
+        await asyncio.sleep(0)  # eats
+        await first.send(None)
+        await second.send(None)
+    return MEALS
 
 
-async def main() -> None:
-    forks = [Fork(number) for number in range(len(NAMES))]
+async def dinner(careless: bool) -> None:
+    left_hands, right_hands = [], []  # the ends with which the philosophers speak to their forks
     async with ap.ProcessGroup("table") as table:
-        guests = [
-            table.spawn(philosopher, forks[seat], forks[(seat + 1) % len(forks)], name=name)
-            for seat, name in enumerate(NAMES)
-        ]
+        for number in range(len(NAMES)):
+            as_left, from_the_right = ap.open_channel[None](0, name=f"left of {NAMES[number]}")
+            as_right, from_the_left = ap.open_channel[None](0, name=f"right of {NAMES[number - 1]}")
+            left_hands.append(as_left)
+            right_hands.append(as_right)
+            table.spawn(fork, from_the_left, from_the_right, name=f"fork {number}")
+        right_hands.append(right_hands.pop(0))  # fork 0 lies to the right of the last one
+        guests = []
+        for name, left, right in zip(NAMES, left_hands, right_hands, strict=True):
+            last = name == NAMES[-1]  # only for this one the left fork has the higher number
+            first, second = (right, left) if last and not careless else (left, right)
+            guests.append(table.spawn(philosopher, first, second, name=name))
     for guest in guests:
         print(f"{guest.get_name()} ate {guest.result()} times")
-    for fork in forks:
-        fork.close()
+
+
+async def main(careless: bool) -> None:
+    try:
+        async with asyncio.timeout(2 if careless else None):
+            await dinner(careless)
+    except TimeoutError:
+        print("nobody can eat; the report above tells why")
 
 
 if __name__ == "__main__":
-    ap.run(main)
+    careless = "--careless" in sys.argv
+    ap.run(functools.partial(main, careless), debug=careless)

@@ -27,10 +27,10 @@ PRINTS = {
 }
 
 
-def run(program: str) -> subprocess.CompletedProcess[str]:
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a program of the folder with every warning an error, so that an end left open shows on standard error."""
     return subprocess.run(
-        [sys.executable, "-W", "error", f"examples/{program}"],
+        [sys.executable, "-W", "error", f"examples/{program}", *arguments],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -45,6 +45,14 @@ def test_an_example_ends_well_and_prints_what_it_is_about(program: str) -> None:
     done = run(program)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(PRINTS[program], done.stdout), done.stdout
+
+
+def test_careless_philosophers_deadlock_and_are_told_in_which_ring_they_wait() -> None:
+    done = run("dining_philosophers.py", "--careless")
+    assert done.returncode == 0
+    assert done.stdout == "nobody can eat; the report above tells why\n"
+    assert "Kant waits to send to right of Kant, whose other end fork 1 owns" in done.stderr
+    assert "in a ring: Hume -> fork 2 -> Mill -> fork 3 -> Marx -> fork 4 -> Sartre -> fork 0 -> Kant" in done.stderr
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
