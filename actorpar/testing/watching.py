@@ -1,0 +1,53 @@
+"""What a test suite watches for: callbacks that block the loop, and processes that outlive their test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from actorpar.channels import env, runqueue
+from actorpar.channels.process import Process
+
+
+class Blocked(NamedTuple):
+    """A callback that kept the event loop from everything else for `seconds` of real time."""
+
+    seconds: float
+    callback: str
+
+    def __str__(self) -> str:
+        return f"{self.callback} blocked the event loop for {self.seconds:.3f} s"
+
+
+@contextlib.contextmanager
+def detect_blocking(limit: float) -> Iterator[list[Blocked]]:
+    """Collect the callbacks of asyncio's own loops that run for more than `limit` seconds at a stretch.
+
+    Every step of a task and every turn of a run queue is a callback. Loops with handles of their own (uvloop) are not
+    seen; run the same test on the default loop.
+    """
+    blocked: list[Blocked] = []
+    clock = env.clock
+    run = asyncio.Handle._run
+
+    def timed_run(handle: asyncio.Handle) -> None:
+        start = clock()
+        run(handle)
+        seconds = clock() - start
+        if seconds > limit:
+            blocked.append(Blocked(seconds, repr(handle)))
+
+    asyncio.Handle._run = timed_run  # type: ignore[method-assign,assignment]
+    try:
+        yield blocked
+    finally:
+        asyncio.Handle._run = run  # type: ignore[method-assign]
+
+
+def live_processes() -> list[Process[Any]]:
+    """The processes that have not ended, on every event loop that is not closed, in the order of their names."""
+    loops = [loop for loop in list(runqueue._queues) if not loop.is_closed()]
+    tasks: list[Any] = [task for loop in loops for task in asyncio.all_tasks(loop)]
+    return sorted((task for task in tasks if isinstance(task, Process)), key=lambda process: process.get_name())
