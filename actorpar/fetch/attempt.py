@@ -27,7 +27,7 @@ from .partfile import Journal, discard
 from .plan import Plan
 from .resume import Version, version_of
 from .retry import PROGRESS
-from .transfer import RangesIgnored, check_span
+from .transfer import Begun, RangesIgnored, check_span
 from .unmeasured import fetch_unmeasured
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Attempt:
         return replace(
             self.job,
             failures=1 if brought else self.job.failures + 1,
+            changes=self.job.changes + isinstance(error, Changed),
             ranges=self.job.ranges and not isinstance(error, RangesIgnored),
         )
 
@@ -152,7 +153,7 @@ class Attempt:
             check_span(answer, version, *span)
             self.final_url = str(answer.url)
             placement = run.place(job, proposal_of(answer), version)
-            return await fetch_large(self, LargeFile(version, placement, plan, journal), (claim, answer))
+            return await fetch_large(self, LargeFile(version, placement, plan, journal), Begun(claim, answer, span[1]))
         finally:
             if not answer.content.at_eof():
                 answer.close()
@@ -175,7 +176,7 @@ class Attempt:
         plan = Plan(total, min_split=options.min_split, split=options.split)
         claim = plan.claim()
         assert claim is not None
-        return await fetch_large(self, LargeFile(version, placement, plan, None), (claim, answer))
+        return await fetch_large(self, LargeFile(version, placement, plan, None), Begun(claim, answer, total))
 
     async def _small_body(self, answer: ClientResponse, total: int) -> bytes:
         read = self.run.intake.reader(answer, self.job.host)

@@ -29,7 +29,7 @@ class Job:
 
     `turn` is the index of the URL whose turn it is, `barred` those that failed for good; `ranges` says
     that the server was not found to ignore ranges. `failures` counts the attempts
-    in a row that brought nothing, `attempts` all of them.
+    in a row that brought nothing, `changes` the times it began anew, `attempts` all attempts.
     """
 
     urls: tuple[str, ...]
@@ -40,6 +40,7 @@ class Job:
     barred: tuple[int, ...] = ()
     ranges: bool = True
     failures: int = 0
+    changes: int = 0
     attempts: int = 0
     received: int = 0
     started: float = 0.0

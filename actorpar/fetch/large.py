@@ -18,19 +18,13 @@ from .landing import unbroken
 from .links import is_page
 from .messages import Landing, Note, Piece
 from .partfile import Journal, PartFile
-from .plan import Claim, Plan
+from .plan import Plan
 from .resume import Version, takes_ranges
-from .transfer import PIECES, Transfer, pull, writer
+from .transfer import PIECES, Begun, Transfer, pull, writer
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse
-
     from .attempt import Attempt
     from .run import Placement
-
-#: A claim of the plan, and the answer that brings its bytes.
-Begun = tuple[Claim, "ClientResponse"]
-
 
 @dataclass(frozen=True, slots=True)
 class LargeFile:
@@ -59,7 +53,7 @@ async def fetch_large(attempt: Attempt, file: LargeFile, begun: Begun | None) ->
             file.plan.total,
             part=part,
             twin=file.placement.twin,
-            page=begun is not None and is_page(begun[1].headers.get("Content-Type")),
+            page=begun is not None and is_page(begun.answer.headers.get("Content-Type")),
             resumed=journal.received if journal is not None else 0,
             segments=segments,
         )
@@ -74,7 +68,7 @@ async def fetch_large(attempt: Attempt, file: LargeFile, begun: Begun | None) ->
 async def _transfer(attempt: Attempt, file: LargeFile, part: PartFile, begun: Begun) -> int:
     """All ranges to the part; the most streams there were at once."""
     run, job, options = attempt.run, attempt.job, attempt.run.options
-    ranges = job.ranges and (begun[1].status == 206 or takes_ranges(begun[1].headers))
+    ranges = job.ranges and (begun.answer.status == 206 or takes_ranges(begun.answer.headers))
     pieces, to_write = ap.open_channel[Piece](PIECES, name="pieces", timed=options.stats)
     probe = to_write.clone()
     transfer = Transfer(job, file.version, file.plan, pieces, split=options.split if ranges else 1)
@@ -110,7 +104,7 @@ async def _drive(attempt: Attempt, transfer: Transfer, begun: Begun | None) -> N
         try:
             await pull(run.client, run.intake, transfer, transfer.pieces, run.options.piece, begun)
             while transfer.helpers:
-                await transfer.left.receive()
+                await transfer.news.receive()
         except FetchError as error:
             attempt.progress = transfer.received
             if transfer.error is not None or not transfer.survives(error):

@@ -7,6 +7,7 @@ A claim is released after its bytes were handed over, so a plan that is complete
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import actorpar as ap
@@ -35,6 +36,15 @@ class RangesIgnored(Changed):
     """The server answers a range with the whole file: one stream, from the beginning."""
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A claim, the answer that brings its bytes, and the byte up to which the answer goes if it is let."""
+
+    claim: Claim
+    answer: ClientResponse
+    covered: int
+
+
 class Transfer:
     """What the streams of one large file share."""
 
@@ -52,7 +62,10 @@ class Transfer:
         self.over = False
         self.error: FetchError | None = None
         self._answers: dict[int, ClientResponse] = {}
-        self.left_sender, self.left = ap.open_channel[None](max(1, split), name="helpers-left")
+        #: Whether the server was seen to serve a range.
+        self.proven = False
+        #: Something about the helpers changed; for the owner, who may be waiting for it.
+        self.news_sender, self.news = ap.open_channel[None](1, overflow="latest", name="news of helpers")
 
     @property
     def wants_help(self) -> bool:
@@ -65,10 +78,31 @@ class Transfer:
         return self.resumable and error.retryable and about_this
 
     def helper_left(self) -> None:
-        """A helper ended; the owner may be waiting for it."""
+        """A helper ended."""
         self.helpers -= 1
+        self._tell()
+
+    def range_came(self) -> None:
+        """The server serves ranges."""
+        if not self.proven:
+            self.proven = True
+            self._tell()
+
+    def _tell(self) -> None:
         if not self.over:
-            self.left_sender.send_nowait(None)
+            self.news_sender.send_nowait(None)
+
+    async def runs_on(self, claim: Claim, covered: int) -> bool:
+        """Let a claim that was met run on, if what follows is nobody's and the answer covers it.
+
+        The owner's answer is the whole file. It is not given up for ranges before one of them was seen to come: with
+        a server that ignores ranges it is the only way.
+        """
+        while not self.plan.extend(claim, covered):
+            if self.proven or not self.helpers or claim.stop >= covered:
+                return False
+            await self.news.receive()
+        return True
 
     def stop(self, error: FetchError) -> None:
         """End all streams of the file for this reason; the first reason counts."""
@@ -88,7 +122,7 @@ class Transfer:
     def close(self) -> None:
         """Nothing of it is used any more."""
         self.over = True
-        for end in (self.pieces, self.left_sender, self.left):
+        for end in (self.pieces, self.news_sender, self.news):
             end.close()
 
     def began(self, answer: ClientResponse) -> None:
@@ -109,26 +143,22 @@ async def pull(
     transfer: Transfer,
     pieces: ap.Sender[Piece],
     piece: int,
-    begun: tuple[Claim, ClientResponse] | None = None,
+    begun: Begun | None = None,
 ) -> None:
-    """Bring one claim after the other until none is left for this stream; raises FetchError.
-
-    `begun` is a claim whose answer was opened already.
-    """
+    """Bring one claim after the other until none is left for this stream; raises FetchError."""
     while not transfer.over:
-        claim, answer = begun if begun is not None else (transfer.plan.claim(), None)
-        begun = None
+        claim = begun.claim if begun is not None else transfer.plan.claim()
         if claim is None:
             return
         try:
-            answer = answer or await _open(client, transfer, claim)
-            await _bring(intake, transfer, pieces, piece, claim, answer)
+            await _bring(intake, transfer, pieces, piece, begun or await _open(client, transfer, claim))
         except FetchError as error:
             raise transfer.error or error from None
         except ap.ChannelError as error:
             raise _reason(transfer, error) from None
         finally:
             transfer.plan.release(claim)
+        begun = None
 
 
 def _reason(transfer: Transfer, error: ap.ChannelError) -> FetchError:
@@ -136,7 +166,7 @@ def _reason(transfer: Transfer, error: ap.ChannelError) -> FetchError:
     return transfer.error or (cause if isinstance(cause, FetchError) else FetchError(str(error)))
 
 
-async def _open(client: Client, transfer: Transfer, claim: Claim) -> ClientResponse:
+async def _open(client: Client, transfer: Transfer, claim: Claim) -> Begun:
     stop = claim.stop
     answer = await client.open(
         transfer.job.url, span=(claim.position, stop), if_range=transfer.version.validator
@@ -146,7 +176,8 @@ async def _open(client: Client, transfer: Transfer, claim: Claim) -> ClientRespo
     except FetchError:
         answer.close()
         raise
-    return answer
+    transfer.range_came()
+    return Begun(claim, answer, stop)
 
 
 def check_span(answer: ClientResponse, version: Version, start: int, stop: int) -> None:
@@ -163,14 +194,14 @@ def check_span(answer: ClientResponse, version: Version, start: int, stop: int) 
 
 
 async def _bring(
-    intake: Intake, transfer: Transfer, pieces: ap.Sender[Piece], size: int, claim: Claim, answer: ClientResponse
+    intake: Intake, transfer: Transfer, pieces: ap.Sender[Piece], size: int, begun: Begun
 ) -> None:
-    covered = claim.stop
+    claim, answer = begun.claim, begun.answer
     piece = Piece(claim.position, [], 0)
     read = intake.reader(answer, transfer.job.host)
     transfer.began(answer)
     try:
-        while claim.left > 0 or transfer.plan.extend(claim, covered):
+        while claim.left > 0 or await transfer.runs_on(claim, begun.covered):
             data = await read()
             if not data:
                 raise ShortBody(f"the body ended {claim.left} bytes early")

@@ -101,7 +101,7 @@ class Worker:
         failed = replace(attempt.failed(error), received=job.received + attempt.progress)
         if isinstance(error, Changed):
             await unbroken(discard, self._run.path(job.name))
-        rounds = (failed.failures - 1) // job.usable + 1
+        rounds = (max(failed.failures, failed.changes) - 1) // job.usable + 1
         policy = self._run.options.retry
         pause = policy.pause(rounds, error.retry_after, env.random) if error.retryable else None
         if pause is None:
