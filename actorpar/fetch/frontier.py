@@ -126,9 +126,9 @@ class Frontier:
     def borrow(self, key: str, most: int) -> int:
         """Take up to `most` free places of a host for helpers of a job at work; how many were taken."""
         host = self._host(key)
-        free = min(most, self._places - self.active, self._per_host - host.active)
         # Files that wait come first: a helper gets only what no waiting file of any host could use.
-        free = max(0, free - len(self._ready))
+        spare = self._places - self.active - len(self._ready)
+        free = max(0, min(most, spare, self._per_host - host.active))
         host.active += free
         self.active += free
         if host.active >= self._per_host and host in self._ready:

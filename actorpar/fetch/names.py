@@ -23,7 +23,9 @@ MAX_BYTES = 200
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200e\u200f\u202a-\u202e\u2066-\u2069]')
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|clock\$|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])$")
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = re.compile(rf';\s*({_TOKEN})\s*=\s*("(?:[^"\\]|\\.)*"|{_TOKEN}|[^;"]*)')
+_PARAMETER = re.compile(rf';\s*({_TOKEN})\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)')
+#: RFC 8187 has UTF-8 alone; the others are met in the wild.
+_CHARSETS = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")
 _CASELESS = sys.platform in ("darwin", "win32")
 
 
@@ -110,10 +112,11 @@ def _plain_value(value: str) -> str:
 
 def _extended_value(value: str) -> str | None:
     charset, _, rest = value.strip('"').partition("'")
-    encoded = rest.partition("'")[2]
+    if charset.lower() not in _CHARSETS:
+        return None
     try:
-        return unquote(encoded, encoding=charset or "utf-8", errors="strict") or None
-    except (LookupError, UnicodeDecodeError):
+        return unquote(rest.partition("'")[2], encoding=charset, errors="strict") or None
+    except UnicodeDecodeError:
         return None
 
 

@@ -68,7 +68,7 @@ def parse_size(option: str, text: str) -> int:
 def parse_header(text: str) -> tuple[str, str]:
     """The pair of `NAME: VALUE`; raises InvalidOption."""
     name, colon, value = text.partition(":")
-    name, value = name.strip(), value.strip()
+    name, value = name.strip(" "), value.strip(" ")
     if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[\r\n\0]", value):
         raise InvalidOption(f"--header {text!r}: write 'NAME: VALUE'")
     return name, value
