@@ -29,23 +29,34 @@ MIB = 1024 * 1024
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `actorpar demo`."""
-    parser.add_argument("--mib", type=int, default=300, metavar="N", help="size of the site in MiB (default: 300)")
+    parser.add_argument(
+        "--mib", type=_mebibytes, default=300, metavar="N", help="size of the site in MiB (default: 300)"
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the files in DIR (default: a temporary folder)")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the demo; 0 if every file arrived identical, else the code of the fetch, or 1 for a difference."""
-    console = Console()
+    """Run the demo; 0 if every file arrived identical, else the exit code of the fetch, or 1 for a difference."""
+    console = Console(highlight=False, soft_wrap=True)
     files = demo_files(SEED, args.mib)
     with _serving(args.mib) as root, tempfile.TemporaryDirectory(prefix="actorpar-demo-") as scratch:
         target = args.keep or Path(scratch, "files")
         console.print(f"A site of {len(files)} files, {args.mib} MiB, at {root}/ in a process of its own.")
         code, report = _fetch(files, root, target, Path(scratch))
+        if code:
+            return code  # the fetch has said why
         wrong = [file.path for file in files if not _identical(file, target)]
-        console.print(_verdict(files, report, wrong))
+        console.print(*_verdict(files, report, wrong), sep="\n")
         if args.keep:
-            console.print(f"The files are in {target}.")
-    return code or (1 if wrong else 0)
+            console.print(f"The files are in {target}", markup=False)
+    return 1 if wrong else 0
+
+
+def _mebibytes(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 @contextlib.contextmanager
@@ -66,12 +77,16 @@ def _serving(mib: int) -> Iterator[str]:
 
 
 def _fetch(files: list[DemoFile], root: str, target: Path, scratch: Path) -> tuple[int, dict[str, Any]]:
-    """`actorpar fetch -i LIST -o TARGET --stats --json REPORT`: its exit code and its report."""
-    lines = (f"{root}{quote(file.path)} out={quote(file.path[1:])}\n" for file in files)
+    """Run `actorpar fetch -i LIST -o TARGET …`; its exit code and its report."""
+    # The largest last: connections that no file waits for then bring further ranges of it.
+    lines = (
+        f"{root}{quote(file.path)} out={quote(file.path[1:])}\n" for file in sorted(files, key=lambda file: file.size)
+    )
     (scratch / "list.txt").write_text("".join(lines))
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    arguments = ["-i", str(scratch / "list.txt"), "-o", str(target), "--stats", "--json", str(scratch / "report.json")]
+    arguments = ["-i", str(scratch / "list.txt"), "-o", str(target), "--min-split", "4M", "--stats"]
+    arguments += ["--json", str(scratch / "report.json")]
     code = command.main(parser.parse_args(arguments))
     return code, json.loads((scratch / "report.json").read_text())
 
@@ -84,15 +99,13 @@ def _identical(file: DemoFile, target: Path) -> bool:
         return False
 
 
-def _verdict(files: list[DemoFile], report: dict[str, Any], wrong: list[str]) -> str:
+def _verdict(files: list[DemoFile], report: dict[str, Any], wrong: list[str]) -> Iterator[str]:
     summary = report["summary"]
-    mib = summary["bytes"] / MIB
+    mib, seconds = summary["bytes"] / MIB, summary["seconds"]
+    rate = mib / seconds
     divided = [record["segments"] for record in report["files"] if record["segments"] > 1]
-    lines = [
-        f"{summary['done']} of {len(files)} files, {mib:.0f} MiB in {summary['seconds']:.1f} s: "
-        f"[bold]{mib / summary['seconds']:.0f} MiB/s[/]",
-        f"{len(divided)} large files came in {sum(divided)} parallel segments.",
-        *(f"[red]differs or is missing:[/] {path}" for path in wrong[:10]),
-        f"[red]{len(wrong)} files are not identical.[/]" if wrong else "[green]All files are identical (SHA-256).[/]",
-    ]
-    return "\n".join(lines)
+    yield f"{summary['done']} of {len(files)} files, {mib:.0f} MiB in {seconds:.1f} s, [bold]{rate:.0f} MiB/s[/]"
+    yield f"{len(divided)} of them in parallel segments, over up to {max(divided, default=1)} connections each"
+    for path in wrong[:10]:
+        yield f"[red]differs or is missing:[/] {path}"
+    yield f"[red]{len(wrong)} files are not identical[/]" if wrong else "[green]every file is identical (SHA-256)[/]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -49,3 +50,13 @@ async def test_the_demo_keeps_the_files_where_it_is_told_to(tmp_path: Path) -> N
     assert run.code == 0, run.err
     kept = sorted(path.stat().st_size for path in (tmp_path / "kept").rglob("*") if path.is_file())
     assert kept == sorted(file.size for file in demo_files(seed=1, mib=4))
+
+
+async def test_the_server_of_the_demo_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
+    async with started("-m", "actorpar.fetch.demo_server", "1", "4", cwd=tmp_path) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        assert int(await server.stdout.readline()) > 0
+        server.stdin.close()
+        async with asyncio.timeout(10):
+            assert await server.wait() == 0
