@@ -1,0 +1,1 @@
+"""Processes, groups, systems and the run queue below them."""
