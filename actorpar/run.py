@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, TypeVar
 
+from .channels.errors import WrongLoop
+
 R = TypeVar("R")
 
 
@@ -18,11 +20,16 @@ def run(main: Callable[[], Coroutine[Any, Any, R]], *, uvloop: bool | None = Non
     cancels `main`, whose blocks then end their processes in order, and KeyboardInterrupt is raised; a second one kills
     the program at once, even if a thread hangs.
     """
+    if not callable(main):
+        main.close()
+        raise TypeError("ap.run takes the function, not its coroutine: write ap.run(main), not ap.run(main())")
+    if asyncio._get_running_loop() is not None:
+        raise WrongLoop("an event loop is running here already: await main() instead of ap.run(main)")
     with asyncio.Runner(debug=debug, loop_factory=_loop_factory(uvloop)) as runner:
         interrupt = _Interrupt(runner.get_loop())
         with interrupt:
             try:
-                return runner.run(interrupt.watch(main()))
+                return runner.run(interrupt.watch(main))
             except asyncio.CancelledError:
                 if interrupt.came:
                     raise KeyboardInterrupt from None
@@ -42,9 +49,9 @@ class _Interrupt:
         self._task: asyncio.Task[Any] | None = None
         self._installed = False
 
-    async def watch(self, main: Coroutine[Any, Any, R]) -> R:
+    async def watch(self, main: Callable[[], Coroutine[Any, Any, R]]) -> R:
         self._task = asyncio.current_task()
-        return await main
+        return await main()
 
     def __enter__(self) -> None:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -17,7 +17,7 @@ class _SystemGroup(ProcessGroup):
     """A group in which whoever awaits a process takes charge of its failure."""
 
     def is_handled(self, process: Process[Any]) -> bool:
-        return getattr(process, "awaited", False)
+        return process.awaited
 
 
 class ActorSystem:

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from .errors import ChannelClosed, ChannelEmpty, ChannelError, ChannelFull, EndMoved, EndOfChannel
 from .flavors.base import CLOSED, NO_WAITERS, NOTHING, Flavor
-from .guard import Guard
+from .guard import Receiving
 from .process import Process, park, pause
-from .runqueue import current
+from .runqueue import current, run_queue, sleep, waiter_here
 from .statistics import Statistics
-from .waiters import GRANTED, IDLE, PARKED, TaskWaiter, wake
+from .waiters import DONE, GRANTED, IDLE, PARKED, TaskWaiter, wake
 
 if TYPE_CHECKING:
     from .permit import Reservation
@@ -50,7 +50,7 @@ class _Refusing(Flavor):
         return False
 
     def enter(self) -> bool:
-        return False
+        return run_queue().is_spent()
 
     def check_loop(self) -> None:
         pass
@@ -208,10 +208,10 @@ class Sender(End, Generic[T_contra]):
             if not fuel and core.enter():
                 await pause()
             core = self.core
+            if fuel:
+                queue.fuel = fuel - 1
             if core.try_send(item):
-                if fuel:
-                    queue.fuel = fuel - 1
-                else:
+                if not fuel:
                     core.queue.spend()
                 return
         process = current.get(core.queue.loop)
@@ -262,15 +262,14 @@ class Sender(End, Generic[T_contra]):
         rest = items if isinstance(items, collections.deque) else collections.deque(items)
         if not self.core.queue.fuel and self.core.enter():
             await pause()
-        while rest:
-            if self.send_ready(rest):
-                continue
-            try:
-                await self.send(rest[0])
-            except ChannelError as error:
-                error.items = tuple(rest)
-                raise
-            rest.popleft()
+        self.core.queue.spend()
+        try:
+            while rest:
+                if not self.send_ready(rest):
+                    await self.send_first(rest)
+        except ChannelError as error:
+            error.item, error.items = rest[0], tuple(rest)
+            raise
 
     def send_ready(self, rest: collections.deque[T_contra]) -> int:
         """Send from the left of `rest` what the buffer has room for now, and return how many items that were."""
@@ -286,6 +285,22 @@ class Sender(End, Generic[T_contra]):
         core.peak = max(core.peak, len(core.buffer))
         core.items_came()
         return room
+
+    async def send_first(self, rest: collections.deque[T_contra]) -> None:
+        """Send the leftmost item; it leaves `rest` the moment it is sent, also when this is cancelled just then."""
+        core = self.core
+        if not core.try_send(rest[0]):
+            waiter = waiter_here(core.queue)
+            core.park_send(waiter, self, rest[0])
+            try:
+                await sleep(waiter)
+            except BaseException:
+                if waiter.state == DONE:
+                    rest.popleft()
+                core.leave_send(waiter)
+                raise
+            core.finish_send(waiter)
+        rest.popleft()
 
     def reserve(self) -> Reservation[T_contra]:
         """`async with tx.reserve() as permit: permit.send(item)`: wait for a place, then send for certain (CH-55).
@@ -319,7 +334,7 @@ class Sender(End, Generic[T_contra]):
             core.fail_waiters_of(self, core.senders)
 
 
-class Receiver(End, Guard[T_co]):
+class Receiver(End, Receiving[T_co]):
     """The receiving end of a channel of T. In a select it stands for `receive_from(rx)`."""
 
     __slots__ = ()
@@ -344,11 +359,11 @@ class Receiver(End, Guard[T_co]):
             if not fuel and core.enter():
                 await pause()
             core = self.core
+            if fuel:
+                queue.fuel = fuel - 1
             item = core.try_receive()
             if item is not NOTHING:
-                if fuel:
-                    queue.fuel = fuel - 1
-                else:
+                if not fuel:
                     core.queue.spend()
                 return item
         process = current.get(core.queue.loop)
@@ -439,9 +454,9 @@ class Receiver(End, Guard[T_co]):
         if not isinstance(core, _Refusing):
             core.check_loop()
             self._fail_waiters(core, SHUT)
-            core.drop_receiver()
+            core.drop_receiver(failure)
 
     def _fail_waiters(self, core: Flavor, becomes: Flavor) -> None:
         self.core = becomes
-        if core.receivers:
+        if core.receivers or core.watched:
             core.fail_waiters_of(self, core.receivers)

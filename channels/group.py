@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar, TypeVarTuple, cast, overload
 
 from .ends import End
 from .errors import ActorparError
-from .ownership import take_ends
+from .ownership import Parcel
 from .process import Process, release_ends
 from .runqueue import RunQueue, run_queue
 
@@ -48,6 +48,7 @@ class ProcessGroup:
         self._host: asyncio.Task[Any] | None = None
         self._interrupted = False
         self._leaving = False
+        self._ending = False
         self._empty: asyncio.Future[None] | None = None
 
     def spawn(
@@ -66,16 +67,16 @@ class ProcessGroup:
         `functools.partial`.
         """
         self._check_open()
-        ends: list[End] = []
-        moved = take_ends(args, ends)
+        parcel = Parcel()
         try:
-            coroutine = cast("Callable[..., Coroutine[Any, Any, R]]", target)(*moved)
+            parts = parcel.pack((target, args))
+            coroutine = cast("Callable[..., Coroutine[Any, Any, R]]", parts[0])(*parts[1])
             if not asyncio.iscoroutine(coroutine):
                 raise TypeError(f"a process is an `async def` function; {target!r} returned {coroutine!r}")
-        except BaseException as error:
-            release_ends(tuple(ends), propagate, error)
+        except BaseException:
+            parcel.unpack()
             raise
-        return self.adopt(coroutine, tuple(ends), name=name or getattr(target, "__name__", None), propagate=propagate)
+        return self.adopt(coroutine, parcel.ends, name=name or getattr(target, "__name__", None), propagate=propagate)
 
     def adopt(
         self,
@@ -89,7 +90,9 @@ class ProcessGroup:
         process = self._check_open().spawn(coroutine, name)
         own(process, ends, propagate)
         self._processes[process] = None
-        watch(process, self._done)
+        process.watch(self._done)
+        if self._ending:
+            process.cancel()
         return process
 
     def cancel(self) -> None:
@@ -114,16 +117,16 @@ class ProcessGroup:
         if self._interrupted and self._host is not None and self._host.uncancel() == 0:
             cancelled = None  # it was the group itself that cancelled the block
         if exc is not None:
-            if not isinstance(exc, asyncio.CancelledError) and exc not in self.failures:
-                self.failures.insert(0, exc)
-            self.cancel()
+            if not isinstance(exc, asyncio.CancelledError):
+                self._record(exc, first=not self._interrupted)
+            self._end_all()
         while self._processes:
             self._empty = _Emptied(loop=asyncio.get_running_loop())
             try:
                 await self._empty
             except asyncio.CancelledError as request:
                 cancelled = request
-                self.cancel()
+                self._end_all()
         self._queue = self._host = None
         if self.failures:
             raise self._first_failure()
@@ -140,17 +143,29 @@ class ProcessGroup:
     def _first_failure(self) -> BaseException:
         first, *others = self.failures
         for other in others:
-            first.add_note(f"{self.name}: another process failed, too: {other!r}")
+            try:
+                told = repr(other)
+            except Exception:  # the code of the user
+                told = type(other).__name__
+            first.add_note(f"{self.name}: another process failed, too: {told}")
         return first
+
+    def _record(self, failure: BaseException, *, first: bool = False) -> None:
+        if not any(known is failure for known in self.failures):
+            self.failures.insert(0 if first else len(self.failures), failure)
+
+    def _end_all(self) -> None:
+        """Cancel every process, and whatever is spawned from now on."""
+        self._ending = True
+        self.cancel()
 
     def _done(self, process: Process[Any]) -> None:
         del self._processes[process]
-        if not process.cancelled():
-            failure = process.exception()
-            if failure is not None and failure not in self.failures and not self.is_handled(process):
-                self.failures.append(failure)
-                self.cancel()
-                self._interrupt()
+        failure = None if process.cancelled() else process.exception()
+        if failure is not None and not self.is_handled(process):
+            self._record(failure)
+            self._end_all()
+            self._interrupt()
         if not self._processes and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
 
@@ -162,25 +177,17 @@ class ProcessGroup:
 
 
 def own(process: Process[Any], ends: tuple[End, ...], propagate: bool) -> None:
-    """Make the process the owner of its ends; on an ordinary task (no run queue) a callback releases them."""
+    """Make the process the owner of its ends; where there is no run queue, a callback of the task releases them."""
     if isinstance(process, Process):
         process.ends = ends
         process.propagate = propagate
     elif ends:
-        process.add_done_callback(lambda task: release_ends(ends, propagate, outcome(task)))
+        process.watch(lambda task: release_ends(ends, propagate, outcome(task)))
 
 
 def outcome(process: asyncio.Future[Any]) -> BaseException | None:
     """How a process that is done ended: None if it returned."""
     return asyncio.CancelledError() if process.cancelled() else process.exception()
-
-
-def watch(process: Process[Any], done: Callable[[Process[Any]], object]) -> None:
-    """Call `done(process)` from the loop once it is done, without counting as somebody who awaits it."""
-    if isinstance(process, Process):
-        process.watch(done)
-    else:
-        process.add_done_callback(done)
 
 
 @overload

@@ -1,4 +1,8 @@
-"""What a select can wait for: guards (CH-33 … CH-50)."""
+"""What a select can wait for: guards (CH-33 … CH-50).
+
+A guard belongs to an end of a channel; `when` masks it. The methods with an underscore are the select's: they are told
+the channel, so that an end that moves or is closed meanwhile is left where it was queued.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,65 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .flavors.base import NOTHING, Flavor
 
 if TYPE_CHECKING:
-    from .ends import Receiver, Sender
-    from .waiters import Waiter
+    from .ends import End, Receiver, Sender
+    from .waiters import GuardWaiter
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
 class Guard(Generic[T_co]):
-    """One alternative of a select; its value, once chosen, is a T. A `Receiver` is a guard too."""
+    """One alternative of a select; its value, once chosen, is a T. A `Receiver` is a guard, too."""
 
     __slots__ = ()
 
+    when: bool = True
 
-class ReceiveFrom(Guard[T_co]):
+    def _is_waiting(self, core: Flavor) -> bool:
+        """On a plain channel: it cannot complete now."""
+        raise NotImplementedError
+
+    def _poll(self, core: Flavor) -> Any:
+        """Commit now, or NOTHING; raises the refusal of an ended channel."""
+        raise NotImplementedError
+
+    def _park(self, core: Flavor, waiter: GuardWaiter, end: End) -> None:
+        """Queue the guard, unless its channel has ended."""
+        raise NotImplementedError
+
+    def _finish(self, core: Flavor, waiter: GuardWaiter) -> Any:
+        """The guard was chosen: its value."""
+        raise NotImplementedError
+
+    def _leave(self, core: Flavor, waiter: GuardWaiter) -> None:
+        """Another guard was chosen, or the select was cancelled."""
+        raise NotImplementedError
+
+
+class Receiving(Guard[T_co]):
+    """What a receiver does as a guard."""
+
+    __slots__ = ()
+
+    def _is_waiting(self, core: Flavor) -> bool:
+        return len(core.buffer) <= core.held
+
+    def _poll(self, core: Flavor) -> Any:
+        return core.try_receive()
+
+    def _park(self, core: Flavor, waiter: GuardWaiter, end: End) -> None:
+        if core.failure is None or core.buffer:
+            waiter.core = core
+            core.park_receive(waiter, end)
+
+    def _finish(self, core: Flavor, waiter: GuardWaiter) -> Any:
+        return core.finish_receive(waiter)
+
+    def _leave(self, core: Flavor, waiter: GuardWaiter) -> None:
+        core.leave_receive(waiter)
+
+
+class ReceiveFrom(Receiving[T_co]):
     """Made by `receive_from`. `when` may be changed between two calls of a reusable Selector."""
 
     __slots__ = ("end", "when")
@@ -28,29 +77,6 @@ class ReceiveFrom(Guard[T_co]):
     def __init__(self, end: Receiver[T_co], when: bool) -> None:
         self.end = end
         self.when = when
-
-    def is_waiting(self, core: Flavor) -> bool:
-        """On a plain channel: nothing can be received now."""
-        return len(core.buffer) <= core.held
-
-    def poll(self, core: Flavor) -> Any:
-        """Commit now, or NOTHING; raises the refusal of an ended channel."""
-        return core.try_receive()
-
-    def park(self, core: Flavor, waiter: Waiter) -> None:
-        """Queue the guard."""
-        waiter.end = self.end
-        core.receiver_queue().append(waiter)
-        if core.watched:
-            core.receiver_parked(waiter)
-
-    def finish(self, core: Flavor, waiter: Waiter) -> Any:
-        """The guard was chosen: its value."""
-        return core.finish_receive(waiter)
-
-    def leave(self, core: Flavor, waiter: Waiter) -> None:
-        """Another guard was chosen, or the select was cancelled."""
-        core.leave_receive(waiter)
 
 
 class SendTo(Guard[None], Generic[T]):
@@ -63,28 +89,21 @@ class SendTo(Guard[None], Generic[T]):
         self.item = item
         self.when = when
 
-    def is_waiting(self, core: Flavor) -> bool:
-        """On a plain channel: nothing can be sent now."""
+    def _is_waiting(self, core: Flavor) -> bool:
         return len(core.buffer) >= core.limit
 
-    def poll(self, core: Flavor) -> Any:
-        """Commit now, or NOTHING; raises the refusal of an ended channel."""
+    def _poll(self, core: Flavor) -> Any:
         return None if core.try_send(self.item) else NOTHING
 
-    def park(self, core: Flavor, waiter: Waiter) -> None:
-        """Queue the guard."""
-        waiter.end = self.end
-        waiter.item = self.item
-        core.sender_queue().append(waiter)
-        if core.watched:
-            core.sender_parked(waiter)
+    def _park(self, core: Flavor, waiter: GuardWaiter, end: End) -> None:
+        if core.failure is None:
+            waiter.core = core
+            core.park_send(waiter, end, self.item)
 
-    def finish(self, core: Flavor, waiter: Waiter) -> None:
-        """The guard was chosen."""
-        core.finish_send(waiter)
+    def _finish(self, core: Flavor, waiter: GuardWaiter) -> Any:
+        return core.finish_send(waiter)
 
-    def leave(self, core: Flavor, waiter: Waiter) -> None:
-        """Another guard was chosen, or the select was cancelled: the item stays the caller's (CH-45)."""
+    def _leave(self, core: Flavor, waiter: GuardWaiter) -> None:
         core.leave_send(waiter)
 
 

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from .ends import End
+from .ends import MOVED, End
+
+T = TypeVar("T")
 
 
-def take_ends(value: Any, taken: list[End]) -> Any:
-    """`value` with every end in it moved to a new handle, which is added to `taken`.
+class Parcel:
+    """Ends on their way to a new owner: all of them move, or none."""
 
-    Ends are found where arguments carry them: as themselves, in lists, tuples, dicts and `functools.partial`s.
-    What holds no end is returned as it is.
-    """
-    if isinstance(value, End):
-        moved = value.move()
-        taken.append(moved)
-        return moved
-    before = len(taken)
-    copy: Any = value
-    kind = type(value)
-    if kind is list or kind is tuple:
-        copy = kind(take_ends(part, taken) for part in value)
-    elif kind is dict:
-        copy = {key: take_ends(part, taken) for key, part in value.items()}
-    elif kind is functools.partial:
-        copy = functools.partial(value.func, *take_ends(value.args, taken), **take_ends(value.keywords, taken))
-    return copy if len(taken) > before else value
+    def __init__(self) -> None:
+        self._moves: list[tuple[End, End]] = []
+
+    @property
+    def ends(self) -> tuple[End, ...]:
+        """The new handles, in the order in which they were found."""
+        return tuple(new for _, new in self._moves)
+
+    def pack(self, value: T) -> T:
+        """`value` with every end in it moved to a new handle.
+
+        Ends are found where arguments carry them: as themselves, in lists, tuples, dicts and `functools.partial`s. What
+        holds no end is returned as it is. Raises ChannelClosed or EndMoved for an end that cannot be given away.
+        """
+        return cast(T, self._pack(value))
+
+    def unpack(self) -> None:
+        """Give every end back to the handle it came from: the move did not take place."""
+        for old, new in reversed(self._moves):
+            old.core, new.core = new.core, MOVED
+        self._moves.clear()
+
+    def _pack(self, value: Any) -> Any:
+        if isinstance(value, End):
+            moved = value.move()
+            self._moves.append((value, moved))
+            return moved
+        before = len(self._moves)
+        copy: Any = value
+        kind = type(value)
+        if kind is list or kind is tuple:
+            copy = kind([self._pack(part) for part in value])
+        elif kind is dict:
+            copy = {key: self._pack(part) for key, part in value.items()}
+        elif kind is functools.partial:
+            copy = functools.partial(value.func, *self._pack(value.args), **self._pack(value.keywords))
+        return copy if len(self._moves) > before else value

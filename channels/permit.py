@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .errors import ChannelError
 from .flavors.rendezvous import PERMIT
-from .process import park, pause
-from .runqueue import waiter_here
-from .waiters import PARKED
+from .process import pause
+from .runqueue import sleep, waiter_here
 
 if TYPE_CHECKING:
     from .ends import Sender
@@ -73,16 +72,9 @@ class Reservation(Generic[T]):
 
     async def _wait(self, core: Flavor) -> Any:
         waiter = waiter_here(core.queue)
-        waiter.end = self._end
-        waiter.item = PERMIT
-        core.sender_queue().append(waiter)
-        if core.watched:
-            core.sender_parked(waiter)
+        core.park_send(waiter, self._end, PERMIT)
         try:
-            if waiter.state == PARKED:
-                await park()
-            else:
-                await waiter.future  # type: ignore[attr-defined]  # WAITING: a TaskWaiter
+            await sleep(waiter)
         except BaseException:
             core.leave_send(waiter)
             raise

@@ -49,7 +49,35 @@ def pause() -> Generator[Any, None, None]:
     yield None
 
 
-class Process(Future[_R]):
+class AwaiterCount:
+    """What a process adds to a future: it knows whether somebody awaits it, and so takes charge of its failure."""
+
+    __slots__ = ()
+
+    _awaiters: int
+
+    @property
+    def awaited(self) -> bool:
+        """True while somebody waits for it, or waited when it was done."""
+        return self._awaiters > 0
+
+    def add_done_callback(self, fn: Callable[[Any], object], /, *, context: contextvars.Context | None = None) -> None:
+        """Call `fn` with this from the loop once it is done; whoever asks takes charge of its failure."""
+        self._awaiters += 1  # type: ignore[misc]  # a slot of the subclass
+        super().add_done_callback(fn, context=context)  # type: ignore[misc]
+
+    def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
+        """Forget the callbacks `fn`, and return how many there were."""
+        removed: int = super().remove_done_callback(fn)  # type: ignore[misc]
+        self._awaiters -= removed  # type: ignore[misc]
+        return removed
+
+    def watch(self, fn: Callable[[Any], object]) -> None:
+        """`add_done_callback` for an owner, who does not count as somebody who awaits it."""
+        super().add_done_callback(fn)  # type: ignore[misc]
+
+
+class Process(AwaiterCount, Future[_R]):
     """A running CSP process; await it for its result. Made by `ProcessGroup.spawn` and `ActorSystem.spawn`.
 
     Awaiting it raises what the process raised, or CancelledError if it was cancelled. It is a future and offers all
@@ -57,8 +85,8 @@ class Process(Future[_R]):
     """
 
     __slots__ = (
-        "_cancel_message", "_cancel_requests", "_context", "_coroutine", "_fut_waiter", "_must_cancel", "_name",
-        "awaited", "ends", "propagate", "queue", "run", "step", "waiter",
+        "_awaiters", "_cancel_message", "_cancel_requests", "_context", "_coroutine", "_fut_waiter", "_must_cancel",
+        "_name", "ends", "propagate", "queue", "run", "step", "waiter",
     )  # fmt: skip
 
     # asyncio, anyio and the debugger of the standard library read _fut_waiter and _must_cancel under these names.
@@ -73,7 +101,7 @@ class Process(Future[_R]):
         self.waiter = Waiter(self)
         self.ends: tuple[End, ...] = ()
         self.propagate = False
-        self.awaited = False
+        self._awaiters = 0
         self._name = name or f"process-{next(_names)}"
         self._fut_waiter: Future[Any] | None = None
         self._must_cancel = False
@@ -106,7 +134,7 @@ class Process(Future[_R]):
         """Take one request back, as `asyncio.timeout` does, and return how many are left."""
         if self._cancel_requests:
             self._cancel_requests -= 1
-            if not self._cancel_requests and self._must_cancel and self.waiter.state != CANCELLED:
+            if not self._cancel_requests and self._must_cancel:
                 self._must_cancel = False
                 self.step = self._coroutine.send
         return self._cancel_requests
@@ -118,12 +146,13 @@ class Process(Future[_R]):
         self._cancel_requests += 1
         if self._fut_waiter is not None and self._fut_waiter.cancel(msg=msg):
             return True
-        self._must_cancel = True
         self._cancel_message = msg
         self.step = self._throw_cancelled
         if self.waiter.state == PARKED:
-            self.waiter.state = CANCELLED
+            self.waiter.state = CANCELLED  # on its way: `uncancel` cannot take it back
             self.queue.push(self)
+        else:
+            self._must_cancel = True
         return True
 
     def get_stack(self, *, limit: int | None = None) -> list[types.FrameType]:
@@ -149,20 +178,11 @@ class Process(Future[_R]):
         """Refused: only the coroutine gives the exception."""
         raise RuntimeError("a process does not support set_exception: its coroutine raises it")
 
-    def add_done_callback(self, fn: Callable[[Any], object], /, *, context: contextvars.Context | None = None) -> None:
-        """Call `fn(process)` from the loop once the process is done; whoever asks takes charge of its failure."""
-        self.awaited = True
-        super().add_done_callback(fn, context=context)
-
     def __repr__(self) -> str:
         state = "cancelled" if self.cancelled() else "finished" if self.done() else "pending"
         return f"<Process {self._name!r} {state} coro={self._coroutine!r}>"
 
     # -- for the run queue and the group that owns the process
-
-    def watch(self, fn: Callable[[Any], object]) -> None:
-        """`add_done_callback` for an owner that does not count as somebody who awaits the process."""
-        super().add_done_callback(fn)
 
     def block_on(self, future: Any) -> None:
         """The coroutine yielded a future: run again when it is done."""
@@ -170,6 +190,9 @@ class Process(Future[_R]):
             self._fail_next(RuntimeError(f"a process can await channels and asyncio futures, not {future!r}"))
             return
         future._asyncio_future_blocking = False
+        if future is self:
+            self._fail_next(RuntimeError(f"{self!r} awaits itself"))
+            return
         if future.get_loop() is not self.queue.loop:
             self._fail_next(RuntimeError(f"{self!r} awaits {future!r}, which belongs to another event loop"))
             return
@@ -182,7 +205,7 @@ class Process(Future[_R]):
     def succeed(self, result: Any) -> None:
         """The coroutine returned."""
         if self._must_cancel:
-            self.fall(CancelledError() if self._cancel_message is None else CancelledError(self._cancel_message))
+            self.fall(self._cancelled_error())
             return
         self._release(None)
         _set_result(self, result)
@@ -191,12 +214,13 @@ class Process(Future[_R]):
         """The coroutine raised."""
         self._release(failure)
         if isinstance(failure, CancelledError):
-            _set_cancelled(self, msg=self._cancel_message)
+            _set_cancelled(self, msg=failure.args[0] if failure.args else None)
         else:
             _set_exception(self, failure)
 
     def _release(self, failure: BaseException | None) -> None:
-        self.step = self._coroutine.send
+        self.step = _finished
+        del self.waiter.process  # or each process would be garbage for the cycle collector only
         ends, self.ends = self.ends, ()
         if ends:
             release_ends(ends, self.propagate, failure)
@@ -208,16 +232,23 @@ class Process(Future[_R]):
     def _throw_cancelled(self, _: None) -> Any:
         self._must_cancel = False
         self.step = self._coroutine.send
-        message = self._cancel_message
-        return self._coroutine.throw(CancelledError() if message is None else CancelledError(message))
+        return self._coroutine.throw(self._cancelled_error())
+
+    def _cancelled_error(self) -> CancelledError:
+        return CancelledError() if self._cancel_message is None else CancelledError(self._cancel_message)
 
     def _fail_next(self, error: BaseException) -> None:
         def throw(_: None) -> Any:
             self.step = self._coroutine.send
             return self._coroutine.throw(error)
 
-        self.step = throw
+        if not self._must_cancel:  # a cancellation that is due goes before the error, as in asyncio
+            self.step = throw
         self.queue.push(self)
+
+
+def _finished(_: None) -> Any:
+    raise AssertionError("a process that is done was made ready to run")
 
 
 def release_ends(ends: tuple[End, ...], propagate: bool, failure: BaseException | None) -> None:

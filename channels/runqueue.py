@@ -17,14 +17,13 @@ import asyncio
 import contextvars
 import functools
 import weakref
-from asyncio import CancelledError
 from collections.abc import Coroutine
 from itertools import repeat
 from typing import Any, TypeVar, cast
 
 from . import env
 from .errors import WrongLoop
-from .process import PARK, Process
+from .process import PARK, AwaiterCount, Process, park
 from .waiters import CANCELLED, PARKED, TaskWaiter, Waiter
 
 _R = TypeVar("_R")
@@ -45,12 +44,20 @@ def is_active() -> bool:
         del current[probe]
 
 
+class TaskProcess(AwaiterCount, asyncio.Task[Any]):
+    """A process where there is no run queue: an asyncio task."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], **options: Any) -> None:
+        self._awaiters = 0
+        super().__init__(coroutine, **options)
+
+
 class RunQueue:
     """The processes of one event loop that are ready to run."""
 
     __slots__ = (
-        "__weakref__", "_callback", "_context", "_stride", "flavors", "fuel", "lent", "loop", "on_idle", "ready",
-        "scheduled",
+        "__weakref__", "_callback", "_context", "_stride", "checked", "flavors", "fuel", "lent", "loop",
+        "on_idle", "ready", "scheduled",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -59,6 +66,7 @@ class RunQueue:
         self.scheduled = False
         self.fuel = 0
         self.lent = False
+        self.checked = 0  # operations of ordinary tasks on the checked path since the last pause
         self.on_idle: Any = None
         self.flavors: weakref.WeakSet[Any] = weakref.WeakSet()
         self._callback = self._turn
@@ -68,7 +76,7 @@ class RunQueue:
     def spawn(self, coroutine: Coroutine[Any, Any, _R], name: str | None = None) -> Process[_R]:
         """Run a coroutine as a process; where there is no run queue, as an asyncio task, which has the same surface."""
         if env.plain_tasks or not is_active():
-            return cast("Process[_R]", self.loop.create_task(coroutine, name=name))
+            return cast("Process[_R]", TaskProcess(coroutine, loop=self.loop, name=name))
         process = Process(self, coroutine, name)
         asyncio.tasks._register_task(cast(Any, process))
         self.push(process)
@@ -97,11 +105,17 @@ class RunQueue:
             self.loop.call_soon(self._take_back, context=self._context)
 
     def is_spent(self) -> bool:
-        """No fuel is left. True: whoever runs now has used up its budget, and must pause before it goes on (CH-17)."""
-        if current_process(self.loop) is None and self.lent:
-            self.fuel = env.BUDGET
+        """Count an operation on the checked path. True: whoever runs has used up its budget and must pause (CH-17)."""
+        if self.fuel:
+            self.fuel -= 1
+            return False
+        if current_process(self.loop) is not None:
             return True
-        return current_process(self.loop) is not None
+        self.checked += 1
+        if self.lent or self.checked >= env.BUDGET:
+            self.checked = 0
+            return True
+        return False
 
     def _take_back(self) -> None:
         self.fuel = 0
@@ -136,17 +150,17 @@ class RunQueue:
                         signal = process.run(process.step, None)
                     except StopIteration as stop:
                         process.succeed(stop.value)
-                    except CancelledError as cancelled:
-                        process.fall(cancelled)
-                    except (KeyboardInterrupt, SystemExit) as exit:
-                        process.fall(exit)
-                        raise
                     except BaseException as failure:
-                        process.fall(failure)
+                        # Our own frame would keep alive, with the failure, whoever ran last in this turn.
+                        trace = failure.__traceback__
+                        process.fall(failure.with_traceback(trace and trace.tb_next))
+                        if isinstance(failure, KeyboardInterrupt | SystemExit):
+                            raise
                     else:
                         if signal is PARK:
                             if process._must_cancel and process.waiter.state == PARKED:
                                 process.waiter.state = CANCELLED
+                                process._must_cancel = False
                                 ready.append(process)
                         elif signal is None:
                             ready.append(process)
@@ -183,6 +197,14 @@ def waiter_here(queue: RunQueue) -> Waiter:
     return TaskWaiter(queue.loop, process)
 
 
+async def sleep(waiter: Waiter) -> None:
+    """Suspend whoever runs now, queued as `waiter`, until it is woken or cancelled."""
+    if waiter.state == PARKED:
+        await park()
+    else:
+        await waiter.future  # type: ignore[attr-defined]  # not PARKED: a TaskWaiter
+
+
 class _NoQueue:
     """What a channel has before its first use: no fuel, so that the first operation takes the checked path."""
 
@@ -193,7 +215,7 @@ class _NoQueue:
 
 UNBOUND = cast(RunQueue, _NoQueue())
 
-_queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RunQueue] = weakref.WeakKeyDictionary()
+_queues: dict[asyncio.AbstractEventLoop, RunQueue] = {}
 
 
 def run_queue(loop: asyncio.AbstractEventLoop | None = None) -> RunQueue:
@@ -204,6 +226,8 @@ def run_queue(loop: asyncio.AbstractEventLoop | None = None) -> RunQueue:
             raise WrongLoop("no event loop is running here; call this from a coroutine, for example under ap.run(main)")
     queue = _queues.get(loop)
     if queue is None:
+        for other in [other for other in _queues if other.is_closed()]:
+            del _queues[other]  # a queue holds its loop, so weak keys would not help
         queue = _queues[loop] = RunQueue(loop)
         if loop.get_debug():
             from .waitgraph import watch

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast, overload
 
 from . import env
-from .ends import Receiver
+from .ends import End, Receiver
 from .errors import AllClosed, ChannelError, InvalidGuard
 from .flavors.base import NOTHING, Flavor
 from .guard import Default, Guard, ReceiveFrom, SendTo
@@ -29,8 +29,10 @@ G5 = TypeVar("G5")
 G6 = TypeVar("G6")
 G7 = TypeVar("G7")
 
-_Guard = ReceiveFrom[Any] | SendTo[Any]
 _Selection: TypeAlias = Coroutine[Any, Any, T]
+
+#: The index of a guard in the call, the guard, and its end.
+_Entry: TypeAlias = tuple[int, Guard[Any], End]
 
 
 class Choice:
@@ -63,27 +65,12 @@ class Selector(Generic[T]):
     One task at a time may wait on it.
     """
 
-    __slots__ = ("_default", "_first", "_guards", "_priority", "_queue", "_skip_closed", "_waiters")
+    __slots__ = ("_default", "_entries", "_first", "_priority", "_skip_closed", "_waiters")
 
     def __init__(self, *guards: Guard[T], priority: bool = False, skip_closed: bool = False) -> None:
-        self._default: int | None = None
-        self._guards: list[tuple[int, _Guard]] = []
-        for index, guard in enumerate(guards):
-            kind = guard.__class__
-            if kind is ReceiveFrom or kind is SendTo:
-                self._guards.append((index, cast(_Guard, guard)))
-            elif isinstance(guard, Receiver):
-                self._guards.append((index, ReceiveFrom(guard, True)))
-            elif isinstance(guard, Default) and self._default is None:
-                self._default = index
-            else:
-                raise InvalidGuard(
-                    f"guard {index} is {guard!r}; a select takes receive_from, send_to, after, tick, never, "
-                    "a receiver, and default once"
-                )
+        self._entries, self._default = _entries_of(guards)
         self._priority = priority
         self._skip_closed = skip_closed
-        self._queue: RunQueue | None = None
         self._first = 0
         self._waiters: list[GuardWaiter] = []
 
@@ -94,23 +81,20 @@ class Selector(Generic[T]):
         enabled and there is no default (CH-44). Cancelled: no channel was touched, or, if a send guard had been
         committed, its item was delivered (CH-47).
         """
-        queue = self._queue
-        if queue is None:
-            queue = self._queue = run_queue()
-        if not queue.fuel and queue.is_spent():
+        queue = run_queue()
+        if queue.is_spent():
             await pause()
         while True:
             index, value = self._poll(queue)
             if index >= 0:
-                queue.spend()
                 return index, value
             choice = Choice(waiter_here(queue))
-            self._park(choice)
             try:
+                self._park(choice)
                 if choice.waiter.state == PARKED:
                     await park()
                 else:
-                    await choice.waiter.future  # type: ignore[attr-defined]  # WAITING: a TaskWaiter
+                    await choice.waiter.future  # type: ignore[attr-defined]  # not PARKED: a TaskWaiter
             except BaseException:
                 choice.waiter.state = IDLE
                 self._leave(None)
@@ -121,71 +105,27 @@ class Selector(Generic[T]):
                 return index, value
 
     def _poll(self, queue: RunQueue) -> tuple[int, Any]:
-        guards = self._guards
-        if self._priority:
-            order = guards
-        else:
+        order = self._entries
+        if not self._priority and order:
             first = self._first
-            self._first = first + 1 if first + 1 < len(guards) else 0
-            order = guards[first:] + guards[:first]
-        enabled = deadline = False
-        for index, guard in order:
-            if not guard.when:
-                continue
-            core = guard.end.core
-            if core.queue is not queue:
-                core.check_loop()
-            elif core.plain and guard.is_waiting(core):
-                enabled = True
-                continue
-            if core.yields:
-                enabled = deadline = True
-                continue
-            try:
-                value = guard.poll(core)
-            except ChannelError:
-                if not self._skip_closed:
-                    raise
-                continue
-            if value is not NOTHING:
-                return index, value
-            enabled = True
-        if deadline:
-            return self._poll_deadlines()
-        if self._default is not None:
-            return self._default, None
-        if not enabled:
-            raise self._nothing_to_wait_for()
-        return -1, None
-
-    def _poll_deadlines(self) -> tuple[int, Any]:
-        """Nothing else is ready, so a deadline that has passed is chosen now (CH-41)."""
-        for index, guard in self._guards:
-            if guard.when and guard.end.core.yields and guard.poll(guard.end.core) is not NOTHING:
-                return index, None
-        return (-1 if self._default is None else self._default), None
-
-    def _nothing_to_wait_for(self) -> Exception:
-        if self._skip_closed and any(guard.when for _, guard in self._guards):
-            return AllClosed("every guard of the select has ended")
-        return InvalidGuard("a select needs an enabled guard or default(); without one it would wait for ever")
+            self._first = first + 1 if first + 1 < len(order) else 0
+            order = order[first:] + order[:first]
+        return _poll(order, queue, self._default, self._skip_closed)
 
     def _park(self, choice: Choice) -> None:
+        """Queue every guard that is enabled and can still become ready."""
         waiters = self._waiters
         if not waiters:
-            waiters += [GuardWaiter(index) for index, _ in self._guards]
-        for place, (index, guard) in enumerate(self._guards):
-            core = guard.end.core
-            if not guard.when or (core.failure is not None and not core.buffer):
-                continue
-            waiter = waiters[place]
-            if waiter.state == BURIED:
-                waiter = waiters[place] = GuardWaiter(index)
-            waiter.state = WAITING
-            waiter.choice = choice
-            waiter.guard = guard
-            waiter.core = core
-            guard.park(core, waiter)
+            waiters += [GuardWaiter(index) for index, _, _ in self._entries]
+        for place, (index, guard, end) in enumerate(self._entries):
+            if guard.when:
+                waiter = waiters[place]
+                if waiter.state == BURIED:
+                    waiter = waiters[place] = GuardWaiter(index)
+                waiter.state = WAITING
+                waiter.choice = choice
+                waiter.guard = guard
+                guard._park(end.core, waiter, end)
 
     def _leave(self, winner: GuardWaiter | None) -> None:
         """Take every queued guard but the winner out of its queue."""
@@ -193,22 +133,79 @@ class Selector(Generic[T]):
             core = waiter.core
             if core is not None and waiter is not winner:
                 waiter.core = None
-                waiter.guard.leave(core, waiter)
+                waiter.guard._leave(core, waiter)
 
     def _finish(self, winner: GuardWaiter, queue: RunQueue) -> tuple[int, Any]:
         """One guard was chosen. (-1, None): its channel has ended and is passed over, so poll again."""
         self._leave(winner)
         core, winner.core = cast(Flavor, winner.core), None
-        if core.yields:
-            index, value = self._poll(queue)  # something may have become ready since the deadline passed (CH-41)
-            winner.guard.leave(core, winner)
-            return (index, value) if index >= 0 else (winner.index, None)
         try:
-            return winner.index, winner.guard.finish(core, winner)
+            if core.yields and winner.end.core is core:
+                index, value = self._poll(queue)  # something may have become ready since the deadline passed (CH-41)
+                winner.guard._leave(core, winner)
+                return (index, value) if index >= 0 else (winner.index, None)
+            return winner.index, winner.guard._finish(core, winner)
         except ChannelError:
             if self._skip_closed:
                 return -1, None
             raise
+
+
+def _entries_of(guards: tuple[Guard[Any], ...]) -> tuple[list[_Entry], int | None]:
+    """The guards with their ends, and the index of the default."""
+    entries: list[_Entry] = []
+    default = None
+    for index, guard in enumerate(guards):
+        if isinstance(guard, Receiver):
+            entries.append((index, guard, guard))
+        elif isinstance(guard, ReceiveFrom | SendTo):
+            entries.append((index, guard, guard.end))
+        elif isinstance(guard, Default) and default is None:
+            default = index
+        else:
+            raise InvalidGuard(
+                f"guard {index} is {guard!r}; a select takes receive_from, send_to, after, tick, never, a receiver, "
+                "and default once"
+            )
+    return entries, default
+
+
+def _poll(order: list[_Entry], queue: RunQueue, default: int | None, skip_closed: bool) -> tuple[int, Any]:
+    """Commit the first guard that is ready, or the default. (-1, None): none is ready, and none is the default."""
+    enabled = deadlines = ended = False
+    for index, guard, end in order:
+        if not guard.when:
+            continue
+        core = end.core
+        if core.queue is not queue:
+            core.check_loop()
+        elif core.plain and guard._is_waiting(core):
+            enabled = True
+            continue
+        if core.yields:
+            deadlines = True
+            continue
+        try:
+            value = guard._poll(core)
+        except ChannelError:
+            if not skip_closed:
+                raise
+            ended = True
+            continue
+        if value is not NOTHING:
+            return index, value
+        enabled = True
+    if deadlines:  # nothing else is ready, so a deadline that has passed is chosen now (CH-41)
+        for index, guard, end in order:
+            if guard.when and end.core.yields and guard._poll(end.core) is not NOTHING:
+                return index, None
+    if default is not None:
+        return default, None
+    if not enabled and not deadlines:
+        if ended:
+            raise AllClosed("every guard of the select has ended")
+        raise InvalidGuard("a select needs an enabled guard or default(); without one it would wait for ever")
+    return -1, None
 
 
 @overload
@@ -279,7 +276,7 @@ def select(*guards: Guard[Any], priority: bool = False, skip_closed: bool = Fals
     Fair by default: it begins at a random guard. `priority=True` begins with the first declared. See `Selector` for
     the rest of the contract, and for a loop that selects over the same guards again and again.
     """
-    selector = Selector(*guards, priority=priority, skip_closed=skip_closed)
-    if not priority and guards:
-        selector._first = int(env.random.random() * len(guards))
+    selector: Selector[Any] = Selector(*guards, priority=priority, skip_closed=skip_closed)
+    if not priority:
+        selector._first = int(env.random.random() * len(selector._entries))
     return selector.select()

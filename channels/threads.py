@@ -178,8 +178,7 @@ class ThreadSender(_ThreadEnd, Generic[T]):
             while True:
                 while inbox:
                     if not end.send_ready(inbox):
-                        await end.send(inbox[0])
-                        inbox.popleft()
+                        await end.send_first(inbox)
                     if self._waiting:
                         self._wake_waiting()
                 self._signalled = False

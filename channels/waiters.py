@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .flavors.base import Flavor
-    from .guard import ReceiveFrom, SendTo
+    from .guard import Guard
     from .process import Process
     from .select import Choice
 
@@ -95,7 +95,7 @@ class GuardWaiter(Waiter):
     __slots__ = ("choice", "core", "guard", "index")
 
     choice: Choice
-    guard: ReceiveFrom[Any] | SendTo[Any]
+    guard: Guard[Any]
 
     def __init__(self, index: int) -> None:
         self.state = IDLE

@@ -203,6 +203,21 @@ class Flavor:
             self.receivers = collections.deque()
         return self.receivers
 
+    def park_send(self, waiter: Waiter, end: End, item: Any) -> None:
+        """Queue a sender behind those that wait."""
+        waiter.end = end
+        waiter.item = item
+        self.sender_queue().append(waiter)
+        if self.watched:
+            self.sender_parked(waiter)
+
+    def park_receive(self, waiter: Waiter, end: End) -> None:
+        """Queue a receiver behind those that wait."""
+        waiter.end = end
+        self.receiver_queue().append(waiter)
+        if self.watched:
+            self.receiver_parked(waiter)
+
     def sender_parked(self, waiter: Waiter) -> None:
         """A sender was queued on a watched channel."""
         waiter.since = env.clock()
@@ -228,10 +243,10 @@ class Flavor:
         if state == GRANTED and self.held and end.core is self:  # an abort sets `held` to 0: no promise stands (CH-26)
             self.held -= 1
             item = self.buffer.popleft()
-            if self.senders:
-                self.slot_freed()
-            elif self.failure is not None:
+            if self.failure is not None:
                 self.wake_drained()
+            elif self.senders:
+                self.slot_freed()
             return item
         if state == GRANTED and end.core is not self:
             self.release_item()
@@ -298,18 +313,18 @@ class Flavor:
             self.end(EndOfChannel if self.cause is None else ChannelBroken)
             self.wake_drained()
 
-    def drop_receiver(self) -> None:
-        """A receiving end was closed; after the last one the channel is broken (CH-22)."""
+    def drop_receiver(self, failure: BaseException | None) -> None:
+        """A receiving end was closed, or lost with `failure`; after the last one the channel is broken (CH-22)."""
         self.receiver_count -= 1
         if not self.receiver_count:
             if self.failure is None:
-                self.cause = None
+                self.cause = failure
                 self.end(ChannelBroken)
             self.discard_buffer()
 
     def abort(self, exc: BaseException, after_drain: bool) -> None:
         """End the channel with a cause; unless `after_drain`, what is buffered is undelivered (CH-26, CH-27)."""
-        if self.failure is ChannelAborted or not self.receiver_count:
+        if self.failure is ChannelAborted or (self.failure is not None and not self.receiver_count):
             return
         self.cause = exc
         self.end(ChannelAborted)

@@ -11,6 +11,7 @@ Invariants
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from .. import env
@@ -27,11 +28,12 @@ PERMIT = object()
 class Rendezvous(Flavor):
     """Capacity 0: sender and receiver meet."""
 
-    __slots__ = ("claimed", "codec")
+    __slots__ = ("claimed", "claims", "codec")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(0, **options)
         self.claimed: list[Waiter] = []
+        self.claims = 0
         self.codec = env.codec
         self.watched |= self.codec is not None
 
@@ -68,6 +70,7 @@ class Rendezvous(Flavor):
 
     def receiver_parked(self, waiter: Waiter) -> None:
         super().receiver_parked(waiter)
+        waiter.item = None
         if self.senders:
             self.serve_permit()
 
@@ -102,6 +105,7 @@ class Rendezvous(Flavor):
             waiter.state, waiter.end = IDLE, None
         else:
             super().leave_receive(waiter)
+        waiter.item = None
 
     def put(self, item: Any) -> None:
         """Hand an item to the receivers: to the one that was just woken for it, or as the surplus."""
@@ -132,6 +136,8 @@ class Rendezvous(Flavor):
         """Set the first waiting receiver aside for a permit."""
         receiver = first(self.receivers)
         if receiver is not None:
+            self.claims += 1
+            receiver.item = self.claims  # its place in the order, should it have to wait again (CH-6)
             self.claimed.append(self.receivers.popleft())
         return receiver
 
@@ -154,22 +160,27 @@ class Rendezvous(Flavor):
         self.put(item)
 
     def forfeit(self, token: Any) -> None:
+        place = token.item
         if not self.unclaim(token):
             return
-        sender = self.first_with_item() if self.senders else None
-        if sender is not None:
+        sender = None
+        if len(self.buffer) > self.held or (self.senders and (sender := self.first_with_item()) is not None):
             token.claim(GRANTED)
             self.held += 1
-            self.put(sender.item)
-        else:
-            self.receivers.appendleft(token)
-            self.serve_permit()
+            if sender is not None:
+                self.put(sender.item)
+            return
+        token.item = place
+        earlier = (waiter.item is not None and waiter.item < place for waiter in self.receivers)
+        self.receivers.insert(sum(itertools.takewhile(bool, earlier)), token)
+        self.serve_permit()
 
     def unclaim(self, receiver: Waiter) -> bool:
         """End the claim on a receiver. False: the receiver has given up meanwhile."""
         if receiver not in self.claimed:
             return False
         self.claimed.remove(receiver)
+        receiver.item = None
         if receiver.is_live():
             return True
         receiver.state = IDLE
@@ -184,6 +195,11 @@ class Rendezvous(Flavor):
         if self.failure is not None:
             self.wake_claimed()
 
+    def drop_receiver(self, failure: BaseException | None) -> None:
+        super().drop_receiver(failure)
+        if self.failure is not None:
+            self.wake_claimed()
+
     def fail_waiters_of(self, end: End, queue: WaitQueue) -> None:
         super().fail_waiters_of(end, queue)
         for receiver in [receiver for receiver in self.claimed if receiver.end is end]:
@@ -191,7 +207,12 @@ class Rendezvous(Flavor):
             receiver.claim(ENDED)
 
     def wake_claimed(self) -> None:
-        """The channel has ended: the permits are void, and their receivers learn it."""
+        """The channel has ended and the permits are void: their receivers share the surplus, and the rest learn it."""
         claimed, self.claimed = self.claimed, []
         for receiver in claimed:
-            receiver.claim(ENDED)
+            receiver.item = None
+            if len(self.buffer) > self.held:
+                if receiver.claim(GRANTED):
+                    self.held += 1
+            else:
+                receiver.claim(ENDED)

@@ -96,7 +96,9 @@ class After(Alarm):
         wake_all(self.receivers, GRANTED)
 
     def finish_receive(self, waiter: Waiter) -> Any:
-        self.settle(waiter)
+        state, _, end = self.settle(waiter)
+        if state != GRANTED or end.core is not self:
+            raise end.core.refusal()
 
 
 class Tick(Alarm):
