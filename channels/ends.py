@@ -72,12 +72,11 @@ MOVED = _Refusing(EndMoved)
 class End:
     """What both ends of a channel have in common."""
 
-    __slots__ = ("core",)
-
-    core: Flavor
+    __slots__ = ("core", "waits")
 
     def __init__(self, core: Flavor) -> None:
         self.core = core
+        self.waits = 0  # operations that wait on this very handle, so that closing an idle one costs O(1)
 
     @property
     def name(self) -> str:
@@ -204,7 +203,7 @@ class Sender(End, Generic[T_contra]):
             if core.receivers and wake(core.receivers, GRANTED):
                 core.held += 1
             return
-        if not fuel or not core.plain or core.senders is NO_WAITERS:
+        if not fuel or not core.plain or core.receivers or core.senders is NO_WAITERS:
             if not fuel and core.enter():
                 await pause()
             core = self.core
@@ -222,6 +221,7 @@ class Sender(End, Generic[T_contra]):
             waiter = TaskWaiter(core.queue.loop, process)
         waiter.end = self
         waiter.item = item
+        self.waits += 1
         core.senders.append(waiter)
         if core.watched:
             core.sender_parked(waiter)
@@ -231,8 +231,13 @@ class Sender(End, Generic[T_contra]):
             else:
                 await waiter.future  # type: ignore[attr-defined]  # not PARKED: a TaskWaiter
         except BaseException:
+            self.waits -= 1
             core.leave_send(waiter)
             raise
+        self.waits -= 1
+        if waiter.state == DONE and not core.timed:
+            waiter.state, waiter.item, waiter.end = IDLE, None, None
+            return
         if waiter.state == GRANTED and core.plain and self.core is core and not core.timed:
             waiter.state, waiter.item, waiter.end = IDLE, None, None
             core.limit += 1
@@ -295,10 +300,12 @@ class Sender(End, Generic[T_contra]):
             try:
                 await sleep(waiter)
             except BaseException:
+                self.waits -= 1
                 if waiter.state == DONE:
                     rest.popleft()
                 core.leave_send(waiter)
                 raise
+            self.waits -= 1
             core.finish_send(waiter)
         rest.popleft()
 
@@ -330,7 +337,7 @@ class Sender(End, Generic[T_contra]):
 
     def _fail_waiters(self, core: Flavor, becomes: Flavor) -> None:
         self.core = becomes
-        if core.senders:
+        if self.waits:
             core.fail_waiters_of(self, core.senders)
 
 
@@ -355,7 +362,7 @@ class Receiver(End, Receiving[T_co]):
             if core.senders:
                 core.slot_freed()
             return item
-        if not fuel or not core.plain or core.receivers is NO_WAITERS:
+        if not fuel or not core.plain or core.senders or core.receivers is NO_WAITERS:
             if not fuel and core.enter():
                 await pause()
             core = self.core
@@ -373,6 +380,7 @@ class Receiver(End, Receiving[T_co]):
         else:
             waiter = TaskWaiter(core.queue.loop, process)
         waiter.end = self
+        self.waits += 1
         core.receivers.append(waiter)
         if core.watched:
             core.receiver_parked(waiter)
@@ -382,8 +390,10 @@ class Receiver(End, Receiving[T_co]):
             else:
                 await waiter.future  # type: ignore[attr-defined]  # not PARKED: a TaskWaiter
         except BaseException:
+            self.waits -= 1
             core.leave_receive(waiter)
             raise
+        self.waits -= 1
         if waiter.state == GRANTED and core.plain and self.core is core and not core.timed:
             waiter.state, waiter.end = IDLE, None
             core.held -= 1
@@ -458,5 +468,5 @@ class Receiver(End, Receiving[T_co]):
 
     def _fail_waiters(self, core: Flavor, becomes: Flavor) -> None:
         self.core = becomes
-        if core.receivers or core.watched:
+        if self.waits:
             core.fail_waiters_of(self, core.receivers)

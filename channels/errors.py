@@ -79,7 +79,7 @@ class ChannelEmpty(WouldBlock):
     default = "the channel is empty"
 
 
-class WrongLoop(ActorparError):
+class WrongLoop(ActorparError, RuntimeError):
     """A channel belongs to the event loop of its first use (CH-59): cross with `end.threadsafe()`."""
 
 

@@ -52,7 +52,7 @@ class Receiving(Guard[T_co]):
     __slots__ = ()
 
     def _is_waiting(self, core: Flavor) -> bool:
-        return len(core.buffer) <= core.held
+        return len(core.buffer) <= core.held and not core.senders
 
     def _poll(self, core: Flavor) -> Any:
         return core.try_receive()
@@ -90,7 +90,7 @@ class SendTo(Guard[None], Generic[T]):
         self.when = when
 
     def _is_waiting(self, core: Flavor) -> bool:
-        return len(core.buffer) >= core.limit
+        return len(core.buffer) >= core.limit and not core.receivers
 
     def _poll(self, core: Flavor) -> Any:
         return None if core.try_send(self.item) else NOTHING

@@ -76,8 +76,10 @@ class Reservation(Generic[T]):
         try:
             await sleep(waiter)
         except BaseException:
+            self._end.waits -= 1
             core.leave_send(waiter)
             raise
+        self._end.waits -= 1
         return core.finish_reserve(waiter)
 
     async def __aexit__(

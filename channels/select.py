@@ -133,12 +133,14 @@ class Selector(Generic[T]):
             core = waiter.core
             if core is not None and waiter is not winner:
                 waiter.core = None
+                waiter.end.waits -= 1
                 waiter.guard._leave(core, waiter)
 
     def _finish(self, winner: GuardWaiter, queue: RunQueue) -> tuple[int, Any]:
         """One guard was chosen. (-1, None): its channel has ended and is passed over, so poll again."""
         self._leave(winner)
         core, winner.core = cast(Flavor, winner.core), None
+        winner.end.waits -= 1
         try:
             if core.yields and winner.end.core is core:
                 index, value = self._poll(queue)  # something may have become ready since the deadline passed (CH-41)

@@ -98,7 +98,7 @@ class Flavor:
         self.cause: BaseException | None = None
         self.peak = 0
         self.dropped = 0
-        self.plain = False  # the three numbers alone decide: an open buffer that makes its senders wait
+        self.plain = False  # open, and without the other side waiting the three numbers alone decide
         self.timed = timed
         self.watched = timed  # it wants to know who is queued
         self.blocked_sending = 0.0
@@ -207,6 +207,7 @@ class Flavor:
         """Queue a sender behind those that wait."""
         waiter.end = end
         waiter.item = item
+        end.waits += 1
         self.sender_queue().append(waiter)
         if self.watched:
             self.sender_parked(waiter)
@@ -214,6 +215,7 @@ class Flavor:
     def park_receive(self, waiter: Waiter, end: End) -> None:
         """Queue a receiver behind those that wait."""
         waiter.end = end
+        end.waits += 1
         self.receiver_queue().append(waiter)
         if self.watched:
             self.receiver_parked(waiter)

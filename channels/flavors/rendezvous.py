@@ -37,6 +37,10 @@ class Rendezvous(Flavor):
         self.codec = env.codec
         self.watched |= self.codec is not None
 
+    def open(self) -> None:
+        super().open()
+        self.plain = self.failure is None
+
     def room(self) -> int:
         return 0
 
@@ -75,9 +79,6 @@ class Rendezvous(Flavor):
             self.serve_permit()
 
     def finish_send(self, waiter: Waiter) -> None:
-        if waiter.state == DONE and not self.timed:
-            waiter.state, waiter.item, waiter.end = IDLE, None, None
-            return
         state, item, end = self.settle(waiter)
         if state != DONE:
             raise end.core.refusal(item)
