@@ -367,7 +367,7 @@ async def test_callbacks_of_the_loop_run_outside_every_process() -> None:
     assert seen == [None, None]
 
 
-def test_a_loop_that_was_closed_is_freed_with_its_run_queue() -> None:
+def test_a_loop_that_was_closed_is_freed_at_the_latest_when_another_loop_has_a_run_queue() -> None:
     loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
 
     async def main() -> None:
@@ -377,7 +377,7 @@ def test_a_loop_that_was_closed_is_freed_with_its_run_queue() -> None:
     for _ in range(3):
         asyncio.run(main())
     gc.collect()
-    assert [loop() for loop in loops] == [None, None, None]
+    assert [loop() for loop in loops[:-1]] == [None, None]
 
 
 async def test_one_loop_has_one_run_queue() -> None:

@@ -36,15 +36,15 @@ async def test_an_awaited_failure_is_the_awaiters() -> None:
 
 
 async def test_an_awaited_failure_is_the_awaiters_when_that_is_a_process() -> None:
-    async def await_it(process: ap.Process[None]) -> str:
+    async def call(system: ap.ActorSystem) -> str:
+        process = await system.spawn(fail)
         with pytest.raises(ValueError):
             await process
         return "handled"
 
     async with ap.ActorSystem() as system:
-        process = await system.spawn(fail)
-        awaiter = await system.spawn(await_it, process)
-    assert awaiter.result() == "handled"
+        caller = await system.spawn(call, system)
+    assert caller.result() == "handled"
 
 
 async def test_an_unawaited_failure_ends_the_block() -> None:
