@@ -52,11 +52,11 @@ async def test_a_rate_is_kept_over_all_connections_together(site: Site, tmp_path
     site.serve_everything(file(content(MIB)))
     urls = [site.url(f"/{number}") for number in range(4)]
 
-    run = await fetch(*urls, option, "2M", cwd=tmp_path)
+    run = await fetch(*urls, option, "4M", cwd=tmp_path)
 
     assert run.code == 0, run.err
     seconds = run.report["summary"]["seconds"]
-    assert 1.0 <= seconds <= 8.0, "4 MiB at 2 MiB/s take 2 s, less a burst"
+    assert 0.5 <= seconds <= 8.0, "4 MiB at 4 MiB/s take 1 s, less a burst"
 
 
 async def test_the_rate_of_a_host_is_its_own(site: Site, tmp_path: Path) -> None:

@@ -300,7 +300,7 @@ async def test_a_server_that_stays_silent_is_a_timeout(site: Site, tmp_path: Pat
 
 async def test_a_slow_server_that_stays_alive_is_not_given_up(site: Site, tmp_path: Path) -> None:
     body = content(512 * 1024)
-    url = site.serve("/file.bin", file(body, pace=every(0.2)))
+    url = site.serve("/file.bin", file(body, pace=every(0.15)))
 
     run = await fetch(url, "--timeout", "1", cwd=tmp_path)
 
