@@ -26,6 +26,8 @@ RENDEZVOUS, BACK_PRESSURE, UNBOUNDED = "rendezvous", "back-pressure", "unbounded
 class _Runner(Protocol):
     def cancel(self) -> bool: ...
 
+    def add_done_callback(self, fn: Callable[[Any], object], /) -> None: ...
+
 
 class Operation(Generic[R]):
     """Something a check has started, as a process or as a task; await it for its result."""
@@ -38,6 +40,7 @@ class Operation(Generic[R]):
     def start(self, runner: _Runner) -> None:
         """Remember who runs it."""
         self._runner = runner
+        runner.add_done_callback(lambda _: self._outcome.cancel())  # cancelled before its first step, it never ran
 
     async def run(self, function: Callable[[], Coroutine[Any, Any, R]]) -> None:
         """Run the function and keep how it ended; itself it never fails."""
@@ -155,7 +158,7 @@ class Trial:
         self._group.cancel()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._group.__aexit__(None, None, None)
         for end in self._ends:
             end.close()
