@@ -1,12 +1,16 @@
 """A process is the current asyncio task: everything that asyncio offers a task works inside it."""
 
+# ruff: noqa: PT012 - what raises is a structured block, and it takes several statements to be one
+
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import io
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -134,7 +138,8 @@ async def test_gather_works_inside_a_process_and_over_processes() -> None:
 async def test_wait_and_as_completed_take_processes() -> None:
     async with ap.ProcessGroup() as group:
         quick, slow = group.spawn(asyncio.sleep, 0, "quick"), group.spawn(sleep_for_ever)
-        done, pending = await asyncio.wait([quick, slow], return_when=asyncio.FIRST_COMPLETED)
+        both: list[asyncio.Future[Any]] = [quick, slow]
+        done, pending = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         assert (done, pending) == ({quick}, {slow})
         slow.cancel()
         assert await next(asyncio.as_completed([quick])) == "quick"
@@ -220,7 +225,7 @@ async def test_cancelling_a_task_that_awaits_a_process_cancels_the_process() -> 
 setting: contextvars.ContextVar[str] = contextvars.ContextVar("setting", default="default")
 
 
-async def test_a_process_sees_the_context_of_its_spawn_and_changes_only_its_own() -> None:
+async def test_a_process_sees_the_context_of_its_spawn_and_changes_only_its_own(engine: str) -> None:
     async def read_then_write(value: str) -> str:
         seen = setting.get()
         setting.set(value)
@@ -234,7 +239,8 @@ async def test_a_process_sees_the_context_of_its_spawn_and_changes_only_its_own(
         first, second = group.spawn(read_then_write, "first"), group.spawn(read_then_write, "second")
         setting.set("later")
     assert [first.result(), second.result(), setting.get()] == ["spawn", "spawn", "later"]
-    assert first.get_context()[setting] == "first"
+    if engine == "run queue" or sys.version_info >= (3, 12):  # the tasks of 3.11 do not show their context
+        assert first.get_context()[setting] == "first"
 
 
 async def test_a_woken_process_runs_in_its_own_context_and_not_in_that_of_the_waker() -> None:
@@ -257,10 +263,10 @@ async def test_all_tasks_knows_a_process_while_it_runs() -> None:
     async with ap.ProcessGroup() as group:
         process = group.spawn(sleep_for_ever)
         await settle()
-        assert process in asyncio.all_tasks()
+        assert {process, asyncio.current_task()} == asyncio.all_tasks()
         process.cancel()
         await asyncio.wait([process])
-        assert process not in asyncio.all_tasks()
+        assert {asyncio.current_task()} == asyncio.all_tasks()
 
 
 async def test_a_task_made_inside_a_process_may_send_for_it() -> None:
@@ -340,7 +346,7 @@ async def test_a_process_has_the_surface_of_a_task() -> None:
         process.set_name("renamed")
         assert "renamed" in repr(process)
         coroutine = process.get_coro()
-        assert coroutine is not None
+        assert inspect.iscoroutine(coroutine)
         assert coroutine.__name__ == "sleep_for_ever"
         assert [frame.f_code.co_name for frame in process.get_stack()] == ["sleep_for_ever"]
         stack = io.StringIO()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import gc
+import itertools
 import math
 import weakref
 from typing import Any
@@ -108,7 +109,7 @@ async def test_a_turn_ends_after_its_steps(monkeypatch: pytest.MonkeyPatch) -> N
     async with ap.ProcessGroup() as group:
         with LoopTurns(lambda: seen.append(steps)):
             await asyncio.wait([group.spawn(spin), group.spawn(spin)])
-    per_turn = [after - before for before, after in zip(seen, seen[1:], strict=False)]
+    per_turn = [after - before for before, after in itertools.pairwise(seen)]
     assert steps == 2_000
     assert max(per_turn) <= 64 + 31  # the steps are counted by strides of at most 32
 
@@ -129,7 +130,7 @@ async def test_a_turn_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) 
     async with ap.ProcessGroup() as group:
         with LoopTurns(lambda: seen.append(steps)):
             await asyncio.wait([group.spawn(slow), group.spawn(slow)])
-    per_turn = [after - before for before, after in zip(seen, seen[1:], strict=False)]
+    per_turn = [after - before for before, after in itertools.pairwise(seen)]
     assert steps == 100
     assert max(per_turn) == 1
 
@@ -151,7 +152,7 @@ async def test_after_quick_steps_the_first_slow_stretch_is_at_most_32_steps(monk
     async with ap.ProcessGroup() as group:
         with LoopTurns(lambda: seen.append(steps)):
             await asyncio.wait([group.spawn(quick_then_slow)])
-    per_turn = [after - before for before, after in zip(seen, seen[1:], strict=False) if before > 2_001]
+    per_turn = [after - before for before, after in itertools.pairwise(seen) if before > 2_001]
     assert per_turn[0] <= 32
     assert set(per_turn[1:]) <= {0, 1}
 
