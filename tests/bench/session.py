@@ -1,5 +1,6 @@
 """One run of the bench: a worker process for each group and loop, and what they measured."""
 
+import os
 import signal
 import statistics
 import subprocess
@@ -57,7 +58,9 @@ class Result:
 def measure(result: Result, repeats: int, scale: float, changed: Callable[[], None]) -> None:
     """Fill the result from a worker process; `changed` is called after every sample."""
     command = [sys.executable, "-m", "tests.bench.worker", result.group.name, result.loop, str(repeats), str(scale)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as worker:
+    # Compiled modules are kept, as they are for every installed program: compiling is no part of an import or a client.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         try:
             for line in worker.stdout:
