@@ -57,11 +57,12 @@ class RunQueue:
 
     __slots__ = (
         "__weakref__", "_callback", "_context", "_stride", "checked", "flavors", "fuel", "lent", "loop",
-        "on_idle", "ready", "scheduled",
+        "on_idle", "ready", "scheduled", "thread",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.thread = env.thread_id()
         self.ready = env.ReadyQueue()
         self.scheduled = False
         self.fuel = 0
@@ -109,7 +110,7 @@ class RunQueue:
         if self.fuel:
             self.fuel -= 1
             return False
-        if current_process(self.loop) is not None:
+        if type(current.get(self.loop)) is Process:
             return True
         self.checked += 1
         if self.lent or self.checked >= env.BUDGET:
@@ -181,12 +182,6 @@ class RunQueue:
             running.pop(loop, None)
 
 
-def current_process(loop: asyncio.AbstractEventLoop) -> Process[Any] | None:
-    """The process that takes a step on this loop now; None inside an ordinary task or a callback."""
-    process = current.get(loop)
-    return process if type(process) is Process else None
-
-
 def waiter_here(queue: RunQueue) -> Waiter:
     """The waiter of the process or task that runs now, ready to be queued."""
     process = current.get(queue.loop)
@@ -211,6 +206,10 @@ class _NoQueue:
     __slots__ = ()
     fuel = 0
     loop = None
+    thread = None
+
+    def spend(self) -> None:
+        """An operation that is about to be refused."""
 
 
 UNBOUND = cast(RunQueue, _NoQueue())

@@ -84,10 +84,12 @@ class Selector(Generic[T]):
         queue = run_queue()
         if queue.is_spent():
             await pause()
+        index, value = self._poll(queue)
+        return (index, value) if index >= 0 else await self._wait(queue)
+
+    async def _wait(self, queue: RunQueue) -> tuple[int, T]:
+        """Nothing is ready: queue the guards until one is chosen."""
         while True:
-            index, value = self._poll(queue)
-            if index >= 0:
-                return index, value
             choice = Choice(waiter_here(queue))
             try:
                 self._park(choice)
@@ -101,6 +103,8 @@ class Selector(Generic[T]):
                 raise
             choice.waiter.state = IDLE
             index, value = self._finish(cast(GuardWaiter, choice.winner), queue)
+            if index < 0:
+                index, value = self._poll(queue)
             if index >= 0:
                 return index, value
 
@@ -158,11 +162,12 @@ def _entries_of(guards: tuple[Guard[Any], ...]) -> tuple[list[_Entry], int | Non
     entries: list[_Entry] = []
     default = None
     for index, guard in enumerate(guards):
-        if isinstance(guard, Receiver):
-            entries.append((index, guard, guard))
-        elif isinstance(guard, ReceiveFrom | SendTo):
-            entries.append((index, guard, guard.end))
-        elif isinstance(guard, Default) and default is None:
+        kind = type(guard)
+        if kind is Receiver:
+            entries.append((index, guard, cast(End, guard)))
+        elif kind is ReceiveFrom or kind is SendTo:
+            entries.append((index, guard, cast(Any, guard).end))
+        elif kind is Default and default is None:
             default = index
         else:
             raise InvalidGuard(
@@ -278,7 +283,23 @@ def select(*guards: Guard[Any], priority: bool = False, skip_closed: bool = Fals
     Fair by default: it begins at a random guard. `priority=True` begins with the first declared. See `Selector` for
     the rest of the contract, and for a loop that selects over the same guards again and again.
     """
-    selector: Selector[Any] = Selector(*guards, priority=priority, skip_closed=skip_closed)
+    entries, default = _entries_of(guards)
+    return _select_once(entries, default, priority, skip_closed)
+
+
+async def _select_once(
+    entries: list[_Entry], default: int | None, priority: bool, skip_closed: bool
+) -> tuple[int, Any]:
+    queue = run_queue()
+    if queue.is_spent():
+        await pause()
+    order = entries
     if not priority:
-        selector._first = int(env.random.random() * len(selector._entries))
-    return selector.select()
+        first = int(env.random.random() * len(entries))
+        order = entries[first:] + entries[:first]
+    index, value = _poll(order, queue, default, skip_closed)
+    if index >= 0:
+        return index, value
+    selector: Selector[Any] = Selector(priority=priority, skip_closed=skip_closed)
+    selector._entries = entries
+    return await selector._wait(queue)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from .. import env
 from ..errors import ChannelAborted, ChannelBroken, ChannelError, EndOfChannel, WrongLoop
-from ..runqueue import UNBOUND, RunQueue, run_queue
+from ..runqueue import UNBOUND, RunQueue, current, run_queue
 from ..statistics import Statistics
 from ..waiters import ENDED, GRANTED, IDLE, Waiter, WaitQueue, count_live, discard, sweep, wake, wake_all
 
@@ -153,10 +153,13 @@ class Flavor:
 
         Raises `WrongLoop` when another loop runs here than the one of the channel's first use (CH-59).
         """
-        self.check_loop()
-        if self.queue is UNBOUND:
-            raise WrongLoop(f"{self.name}: no event loop is running in this thread")
-        return self.queue.is_spent()
+        queue = self.queue
+        if current.get(queue.loop) is None or env.thread_id() != queue.thread:  # cheaper than to ask for the loop
+            self.check_loop()
+            queue = self.queue
+            if queue is UNBOUND:
+                raise WrongLoop(f"{self.name}: no event loop is running in this thread")
+        return queue.is_spent()
 
     def check_loop(self) -> None:
         """Bind the channel to the running loop at its first use; refuse every other loop or thread from then on.

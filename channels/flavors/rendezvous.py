@@ -3,7 +3,8 @@
 Invariants
 - The buffer holds only items reserved for woken receivers, and the surplus: an item whose receiver was cancelled before
   it ran. The surplus goes to the next receiver, before any waiting sender (CH-12).
-- A waiting sender's item is taken straight from it. It leaves the queue DONE: cancelled after that, it was delivered.
+- A waiting sender's item is taken from it, behind what is reserved. It leaves the queue DONE: cancelled after that, it
+  was delivered.
 - A permit (CH-55) sets one waiting receiver aside in `claimed`: nobody else may choose it, and only its own
   cancellation or the end of the channel can take it away, in which case the permit's item becomes the surplus.
 - No receiver and sender wait at the same time, unless one select offers both (CH-13, CH-36).
@@ -63,7 +64,12 @@ class Rendezvous(Flavor):
         if self.senders:
             sender = self.first_with_item() if self.watched else wake(self.senders, DONE)
             if sender is not None:
-                return sender.item
+                if not self.buffer:
+                    return sender.item
+                # What is reserved was sent before, and a reservation promises an item, not a particular one: this
+                # receiver takes the oldest, and those that were woken the younger ones (CH-5).
+                self.buffer.append(sender.item)
+                return self.buffer.popleft()
         if self.failure is not None and not self.buffer:
             raise self.refusal()
         self.receiver_queue()
@@ -205,7 +211,7 @@ class Rendezvous(Flavor):
         super().fail_waiters_of(end, queue)
         for receiver in [receiver for receiver in self.claimed if receiver.end is end]:
             self.claimed.remove(receiver)
-            receiver.claim(ENDED)
+            self.release(receiver, ENDED)
 
     def wake_claimed(self) -> None:
         """The channel has ended and the permits are void: their receivers share the surplus, and the rest learn it."""
@@ -213,7 +219,15 @@ class Rendezvous(Flavor):
         for receiver in claimed:
             receiver.item = None
             if len(self.buffer) > self.held:
-                if receiver.claim(GRANTED):
+                if self.release(receiver, GRANTED):
                     self.held += 1
             else:
-                receiver.claim(ENDED)
+                self.release(receiver, ENDED)
+
+    @staticmethod
+    def release(receiver: Waiter, outcome: int) -> bool:
+        """Wake a receiver that was claimed. False: it was cancelled meanwhile, and stands in no queue."""
+        if receiver.claim(outcome):
+            return True
+        receiver.state = IDLE
+        return False

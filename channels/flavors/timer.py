@@ -29,6 +29,12 @@ class Timer(Flavor):
     def expects_close(self) -> bool:
         return False
 
+    def check_open(self) -> None:
+        """Raise if the timer was aborted (CH-26); else get ready to queue a receiver."""
+        if self.failure is not None:
+            raise self.refusal()
+        self.receiver_queue()
+
 
 class Never(Timer):
     """Nothing ever comes."""
@@ -36,7 +42,7 @@ class Never(Timer):
     __slots__ = ()
 
     def try_receive(self) -> Any:
-        self.receiver_queue()
+        self.check_open()
         return NOTHING
 
     def receiver_parked(self, waiter: Waiter) -> None:
@@ -88,7 +94,7 @@ class After(Alarm):
         super().__init__(f"after({seconds:g})", seconds)
 
     def try_receive(self) -> Any:
-        self.receiver_queue()
+        self.check_open()
         return None if self.queue.loop.time() >= self.due else NOTHING
 
     def ring(self) -> None:
@@ -111,12 +117,12 @@ class Tick(Alarm):
         self.period = period
 
     def try_receive(self) -> Any:
+        self.check_open()
         now = self.queue.loop.time()
         if now >= self.due:
             self.strike(now)
         if len(self.buffer) > self.held:
             return self.buffer.popleft()
-        self.receiver_queue()
         return NOTHING
 
     def ring(self) -> None:
