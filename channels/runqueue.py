@@ -180,6 +180,7 @@ class RunQueue:
         finally:
             self.fuel = 0
             running.pop(loop, None)
+            process = signal = None  # the traceback of a failed process keeps this frame, and all it names
 
 
 def waiter_here(queue: RunQueue) -> Waiter:

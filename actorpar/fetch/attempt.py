@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import actorpar as ap
@@ -78,23 +78,28 @@ class Attempt:
             await unbroken(discard, run.path(job.name))
         return await self._afresh()
 
-    def failed(self, error: FetchError) -> Job:
-        """The job after a failure: counted as one in a row unless the attempt brought something to keep."""
-        brought = self.keeps and self.progress - self._judged >= PROGRESS and not isinstance(error, Changed)
+    def pause_after(self, error: FetchError) -> float | None:
+        """Count a failure; seconds to wait before the next attempt, None if there is to be none.
+
+        It is one more in a row unless the attempt brought something to keep. Mirrors share each round of tries.
+        """
+        job, changed = self.job, isinstance(error, Changed)
+        brought = self.keeps and self.progress - self._judged >= PROGRESS and not changed
         self._judged = self.progress
-        return replace(
-            self.job,
-            failures=1 if brought else self.job.failures + 1,
-            changes=self.job.changes + isinstance(error, Changed),
-            ranges=self.job.ranges and not isinstance(error, RangesIgnored),
-        )
+        job.failures = 1 if brought else job.failures + 1
+        job.changes += changed
+        job.ranges = job.ranges and not isinstance(error, RangesIgnored)
+        if not error.retryable:
+            return None
+        rounds = (max(job.failures, job.changes) - 1) // job.usable + 1
+        return self.run.options.retry.pause(rounds, error.retry_after, env.random)
 
     async def _there_already(self) -> Note | None:
         """Skip what is there and right, with no request or with one that brings no body."""
         run, job = self.run, self.job
         path = run.path(job.name)
         if run.options.existing == "skip" or (job.checksum and await unbroken(_has_digest, path, job.checksum)):
-            self.job = replace(job, attempts=job.attempts - 1)
+            job.attempts -= 1
             return await self._skip(path, job.url, page=path.endswith((".html", ".htm")))
         if job.checksum is not None or run.options.dry_run:
             return None
@@ -191,8 +196,9 @@ class Attempt:
 
     async def hand_on(self, answer: ClientResponse, version: Version, placement: Placement, data: bytes) -> Note:
         """A file that came whole in memory goes to the scribe."""
-        job = replace(self.job, received=self.job.received + self.progress)
-        landing = Landing(job, str(answer.url), version, placement.path, len(data), data=data, twin=placement.twin)
+        self.job.received += self.progress
+        url = self.final_url or self.job.url
+        landing = Landing(self.job, url, version, placement.path, len(data), data=data, twin=placement.twin)
         landing.page = shows_page(answer)
         await self.lines.small.send(landing)
         return Note()

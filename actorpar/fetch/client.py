@@ -53,6 +53,7 @@ class Client:
         self._resolver = Resolver()
         self._passwords = _read_netrc() if options.netrc else None
         self._proxies = {} if options.proxy else getproxies()
+        self._first_headers = dict(options.headers)  # for the hosts of the given URLs only
         self._own_authorization = any(name.lower() == "authorization" for name, _ in options.headers)
 
     async def __aenter__(self) -> Client:
@@ -73,7 +74,7 @@ class Client:
         `span` asks for the bytes from the first up to before the second; `if_range` only of that version of the file.
         The status is 2xx, or 416 where a span was asked for. The caller releases or closes the answer.
         """
-        headers: dict[str, str] = {}
+        headers = dict(self._first_headers)
         if span is not None:
             headers["Range"] = f"bytes={span[0]}-{span[1] - 1}"
             if if_range is not None:
@@ -81,8 +82,7 @@ class Client:
         first = url = _url(address)
         session = self._direct
         for _ in range(self._options.max_redirects + 1):
-            own = headers if url.origin() != first.origin() else {**dict(self._options.headers), **headers}
-            answer = await self._request(session, method, url, own)
+            answer = await self._request(session, method, url, headers)
             if answer.status not in _REDIRECTS:
                 return self._judged(answer, asked_span=span is not None)
             target = answer.headers.get("Location", "")
@@ -90,6 +90,9 @@ class Client:
             if session is self._direct and not self._options.allow_private and self._is_public(url):
                 session = self._guarded
             url = self._redirected(url, target, guarded=session is self._guarded)
+            if url.origin() != first.origin():
+                for name in self._first_headers:
+                    headers.pop(name, None)
         raise RedirectRefused(f"more than {self._options.max_redirects} redirects; the last one to {url}")
 
     def _session(self, resolver: Resolver, jar: aiohttp.CookieJar) -> ClientSession:
@@ -111,7 +114,7 @@ class Client:
         proxy = self._options.proxy or self._environment_proxy(url)
         password = self._password(url)
         if password is not None:
-            headers["Authorization"] = password
+            headers = {**headers, "Authorization": password}
         try:
             return await session.request(method, url, headers=headers, allow_redirects=False, proxy=proxy)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .errors import FetchError, InvalidOption
@@ -150,7 +149,7 @@ def _entries_of(urls: Sequence[str], args: argparse.Namespace) -> list[Entry]:
         mirrors = tuple(check_url(url) for url in args.mirror)
         checksum = parse_checksum(args.checksum) if args.checksum else None
         name = safe_path(args.output) if args.output else ""
-        entries[0] = replace(job, urls=job.urls + mirrors, checksum=checksum, name=name, named=bool(name))
+        entries[0] = Job(job.urls + mirrors, checksum=checksum, name=name, named=bool(name))
     return entries
 
 

@@ -180,7 +180,10 @@ class Frontier:
         self._spill.close()
 
     def _host(self, key: str) -> _Host:
-        return self._hosts.setdefault(key, _Host(key))
+        host = self._hosts.get(key)
+        if host is None:
+            host = self._hosts[key] = _Host(key)
+        return host
 
     def _enqueue(self, job: Job, *, front: bool) -> None:
         host = self._host(job.host)

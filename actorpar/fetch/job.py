@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+import re
+from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
 
 from .errors import FetchError
+
+_AUTHORITY_END = re.compile(r"[/?#]")
 
 Status = Literal["done", "skipped", "failed", "interrupted", "planned"]
 
@@ -23,27 +25,34 @@ class Checksum:
         return f"{self.algorithm}:{self.digest}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
     """One file to fetch: its URLs (the first is the file, the others mirrors) and the name it is promised.
 
-    `turn` is the index of the URL whose turn it is, `barred` those that failed for good; `ranges` says
-    that the server was not found to ignore ranges. `failures` counts the attempts
-    in a row that brought nothing, `changes` the times it began anew, `attempts` all attempts.
+    A job is in the hands of one process at a time, which changes it in place.
     """
 
     urls: tuple[str, ...]
+    #: Relative to the output directory, "/" between folders; `named` when the user chose it.
     name: str = ""
     named: bool = False
     checksum: Checksum | None = None
+    #: The index of the URL whose turn it is, and those that failed for good.
     turn: int = 0
     barred: tuple[int, ...] = ()
+    #: False once the server was found to ignore ranges.
     ranges: bool = True
+    #: Attempts in a row that brought nothing, times it was begun anew, all attempts, body bytes of earlier attempts.
     failures: int = 0
     changes: int = 0
     attempts: int = 0
     received: int = 0
     started: float = 0.0
+    #: The key of limits and queues: scheme, name and port of the URL whose turn it is.
+    host: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.host = host_of(self.url)
 
     @property
     def url(self) -> str:
@@ -51,26 +60,24 @@ class Job:
         return self.urls[self.turn]
 
     @property
-    def host(self) -> str:
-        """The key of limits and queues: scheme, name and port of the URL whose turn it is."""
-        return host_of(self.url)
-
-    @property
     def usable(self) -> int:
         """How many of its URLs did not fail for good."""
         return len(self.urls) - len(self.barred)
 
     def next_mirror(self) -> Job:
-        """The same job, with the turn of its next usable URL; itself if there is no other."""
+        """Turn to the next usable URL, if there is another; returns the job itself."""
         for step in range(1, len(self.urls)):
             turn = (self.turn + step) % len(self.urls)
             if turn not in self.barred:
-                return replace(self, turn=turn)
+                self.turn = turn
+                self.host = host_of(self.url)
+                break
         return self
 
     def bar(self) -> Job:
-        """The same job, without the URL whose turn it is; only while another is usable."""
-        return replace(self, barred=(*self.barred, self.turn)).next_mirror()
+        """Turn to the next URL and use this one no more; returns the job itself."""
+        self.barred = (*self.barred, self.turn)
+        return self.next_mirror()
 
     def pack(self) -> str:
         """The job as one line of text, for the spill file. Only jobs that were not begun are spilled."""
@@ -102,6 +109,6 @@ class Outcome:
 
 
 def host_of(url: str) -> str:
-    """Scheme, host name and port of a URL that was checked before."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
+    """Scheme, host name and port of a URL, without user and password."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{_AUTHORITY_END.split(rest, 1)[0].rpartition('@')[2]}".lower()

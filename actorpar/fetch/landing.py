@@ -7,9 +7,11 @@ one rename of a whole and verified part, or not at all.
 from __future__ import annotations
 
 import asyncio
+import errno
 import filecmp
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,8 +23,8 @@ from .errors import ChecksumMismatch, FetchError
 from .job import Checksum, Job, Outcome, Status
 from .links import MAX_PAGE, links_of
 from .messages import Landing, Note
-from .names import PART
-from .partfile import discard, failure_of_oserror, open_locked, write_all
+from .names import PART, numbered
+from .partfile import PartFile, discard, failure_of_oserror, write_all
 
 _T = TypeVar("_T")
 
@@ -64,72 +66,99 @@ def land_all(batch: Sequence[Landing], rules: LandingRules) -> None:
 
 
 def _land(landing: Landing, rules: LandingRules) -> None:
-    part_of = landing.part.final if landing.part is not None else landing.final
-    _verify(landing, part_of)
-    path = part_of + PART
-    fd = -1
-    if landing.part is None:
-        assert landing.data is not None
-        fd = _write_small(path, landing.data)
-    try:
-        if landing.twin is not None and filecmp.cmp(path, landing.twin, shallow=False):
-            discard(part_of)
-            landing.final = landing.twin
-            landing.outcome = outcome_of(landing, "skipped")
-        else:
-            _name(landing, path, fd, rules)
-    finally:
-        if fd >= 0:
-            os.close(fd)
-    if rules.follow and landing.page and landing.outcome is not None:
-        landing.outcome.links = page_links(landing.outcome.path or "", landing.final_url)
+    if landing.data is not None:
+        _verify(landing, digest_of(landing.job.checksum, data=landing.data) if landing.job.checksum else "")
+        if landing.twin is None and not rules.replace and _land_unnamed(landing, landing.data, rules):
+            return
+        landing.part = PartFile(landing.final, landing.final_url, landing.version, durable=rules.fsync)
+        landing.part.open((), preallocate=False)
+        landing.part.write(0, [landing.data])
+    assert landing.part is not None
+    path = landing.part.final + PART
+    if landing.data is None and landing.job.checksum is not None:
+        try:
+            _verify(landing, digest_of(landing.job.checksum, path=path))
+        except ChecksumMismatch:
+            discard(landing.part.final)
+            raise
+    if landing.twin is not None and filecmp.cmp(path, landing.twin, shallow=False):
+        discard(landing.part.final)
+        landing.final = landing.twin
+        landing.outcome = outcome_of(landing, "skipped")
+    else:
+        _rename(landing, landing.part, rules)
+    _search(landing, rules)
 
 
-def _verify(landing: Landing, part_of: str) -> None:
+def _verify(landing: Landing, found: str) -> None:
     wanted = landing.job.checksum
-    if wanted is None:
-        return
-    found = digest_of(wanted, path=part_of + PART) if landing.data is None else digest_of(wanted, data=landing.data)
-    if found != wanted.digest:
-        if landing.part is not None:
-            discard(part_of)
+    if wanted is not None and found != wanted.digest:
         raise ChecksumMismatch(f"{wanted.algorithm} is {found}, not {wanted.digest}; the bytes were thrown away")
 
 
-def _write_small(path: str, data: bytes) -> int:
-    fd = open_locked(path)
-    try:
-        os.ftruncate(fd, 0)
-        write_all(fd, 0, [data])
-    except OSError:
-        os.unlink(path)
-        os.close(fd)
-        raise
-    return fd
-
-
-def _name(landing: Landing, path: str, fd: int, rules: LandingRules) -> None:
-    if rules.fsync:
-        if landing.part is not None:
-            landing.part.sync()
-        else:
-            os.fsync(fd)
-    modified = landing.version.modified
-    if modified is not None:
-        os.utime(path, (modified, modified))
-    if not rules.replace and os.path.lexists(landing.final):
-        raise FileExistsError(17, "another file took this name meanwhile; run again", landing.final)
+def _land_unnamed(landing: Landing, data: bytes, rules: LandingRules) -> bool:
+    """Write a small file that has no name until it is whole (Linux); False where the file system cannot do that."""
     folder = os.path.dirname(landing.final)
     try:
-        os.replace(path, landing.final)
-    except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)
-        os.replace(path, landing.final)
-    if landing.part is not None:
-        discard(landing.part.final)
+        fd = _open_unnamed(folder)
+    except OSError:
+        return False
+    try:
+        write_all(fd, 0, [data])
+        if landing.version.modified is not None:
+            os.utime(fd, (landing.version.modified,) * 2)
+        if rules.fsync:
+            os.fsync(fd)
+        for name in numbered(landing.final):
+            try:
+                # The directory descriptor is not looked at; it makes Python call linkat, which follows the link.
+                os.link(f"/proc/self/fd/{fd}", name, src_dir_fd=fd)
+                break
+            except FileExistsError:
+                continue  # somebody else made it since the run began
+            except (FileNotFoundError, PermissionError):
+                return False
+    finally:
+        os.close(fd)
+    landing.final = name
     if rules.fsync:
         _sync_folder(folder)
     landing.outcome = outcome_of(landing, "done")
+    _search(landing, rules)
+    return True
+
+
+def _open_unnamed(folder: str) -> int:
+    flags = os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC if sys.platform == "linux" else -1
+    if flags == -1:
+        raise OSError(errno.EOPNOTSUPP, "no unnamed files here")
+    try:
+        return os.open(folder, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        return os.open(folder, flags, 0o666)
+
+
+def _rename(landing: Landing, part: PartFile, rules: LandingRules) -> None:
+    path = part.final + PART
+    if rules.fsync:
+        part.sync()
+    if landing.version.modified is not None:
+        os.utime(path, (landing.version.modified,) * 2)
+    folder = os.path.dirname(landing.final)
+    os.makedirs(folder, exist_ok=True)
+    if not rules.replace:
+        landing.final = next(name for name in numbered(landing.final) if not os.path.lexists(name))
+    os.replace(path, landing.final)
+    discard(part.final)
+    if rules.fsync:
+        _sync_folder(folder)
+    landing.outcome = outcome_of(landing, "done")
+
+
+def _search(landing: Landing, rules: LandingRules) -> None:
+    if rules.follow and landing.page and landing.outcome is not None:
+        landing.outcome.links = page_links(landing.outcome.path or "", landing.final_url)
 
 
 def _sync_folder(folder: str) -> None:

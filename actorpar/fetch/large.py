@@ -6,7 +6,7 @@ part on. Whatever ends it early, the part stays with a journal of what came.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -45,8 +45,9 @@ async def fetch_large(attempt: Attempt, file: LargeFile, begun: Begun | None) ->
         done = journal.done if journal is not None else ()
         await unbroken(partial(part.open, done, preallocate=options.preallocate))
         segments = await _transfer(attempt, file, part, begun) if begun is not None else 0
+        attempt.job.received += attempt.progress
         landing = Landing(
-            replace(attempt.job, received=attempt.job.received + attempt.progress),
+            attempt.job,
             attempt.final_url or attempt.job.url,
             file.version,
             file.placement.path,
@@ -109,11 +110,10 @@ async def _drive(attempt: Attempt, transfer: Transfer, begun: Begun | None) -> N
             attempt.progress = transfer.received
             if transfer.error is not None or not transfer.survives(error):
                 raise
-            failed = attempt.failed(error)
-            pause = run.options.retry.pause(failed.failures, error.retry_after, env.random)
+            pause = attempt.pause_after(error)
             if pause is None:
                 raise
-            attempt.job = replace(failed, attempts=failed.attempts + 1)
+            attempt.job.attempts += 1
             await env.sleep(pause)
         begun = None
         if transfer.error is not None:

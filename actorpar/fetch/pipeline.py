@@ -18,6 +18,7 @@ from .errors import DirectoryNotWritable, Interrupted
 from .job import Job, Outcome
 from .landing import Desk, LandingRules, outcome_of, scribe, unbroken, verifier
 from .links import Follower
+from .listing import Listing
 from .messages import Doomed, Help, Landing, Note
 from .options import Options
 from .progress import Display
@@ -43,7 +44,9 @@ async def fetch(
     asyncio.get_running_loop().set_default_executor(pool)
     meter = Meter()
     async with Client(options) as client:
-        run = Run(options, client, Intake(options, meter), meter, late=report.add)
+        listing = Listing(options.directory)
+        await unbroken(listing.read)
+        run = Run(options, client, Intake(options, meter), meter, report.add, listing)
         channels = Channels(options, report.add)
         finished = True
         try:

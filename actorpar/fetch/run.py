@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from actorpar.channels import env
 
 from .job import Job, Outcome
 from .limits import TokenBucket
+from .listing import Listing
 from .names import JOURNAL, Claims, name_from_url, numbered, tree_from_url
 from .options import Options
 from .partfile import Journal, load_journal
@@ -69,6 +70,7 @@ class Run:
     meter: Meter
     #: Where an outcome goes when the channels are closing already.
     late: Callable[[Outcome], None]
+    listing: Listing
     claims: Claims = field(default_factory=Claims)
     #: The large files at work, for progress.
     transfers: dict[str, Transfer] = field(default_factory=dict)
@@ -86,26 +88,28 @@ class Run:
 
     def path(self, name: str) -> str:
         """Where a relative name lies."""
-        return os.path.join(self.options.directory, name)
+        return f"{self.options.directory}/{name}"
 
     def state(self, job: Job) -> tuple[bool, Journal | None]:
-        """Whether a regular file has the job's name, and the journal of an earlier run; one that cannot be used has no
-        validator.
+        """Whether a regular file has the job's name, and the journal of an earlier run.
+
+        A journal that cannot be used names no URL.
         """
-        path = self.path(job.name)
-        journal = None
+        name, journal = job.name, None
+        if job.attempts == 1 and not self.listing.has(name + JOURNAL):
+            return self.listing.has(name) and os.path.isfile(self.path(name)), None
+        path = self.path(name)
         if os.path.lexists(path + JOURNAL):
             journal = load_journal(path) or Journal("", Version(), ())
         return os.path.isfile(path), journal
 
-    def with_own_part(self, job: Job) -> Job:
-        """The job, under another name if its own has a part that was begun from elsewhere."""
-        while True:
-            path = self.path(job.name)
-            journal = load_journal(path) if os.path.lexists(path + JOURNAL) else None
+    def use_own_part(self, job: Job) -> None:
+        """Give the job another name, if its own has a part that was begun from elsewhere."""
+        while self.listing.has(job.name + JOURNAL):
+            journal = load_journal(self.path(job.name))
             if journal is None or journal.url in job.urls:
-                return job
-            job = replace(job, name=self.claims.claim(job.name))
+                return
+            job.name = self.claims.claim(job.name)
 
     def size(self, path: str) -> int:
         """Bytes of a file that is there."""
@@ -131,6 +135,8 @@ class Run:
             if name != job.name and not self.claims.take(name):
                 continue
             path = self.path(name)
+            if not self.listing.has(name):
+                return Placement(path, False, twin)
             there = _regular_file(path)
             if there is None and not os.path.lexists(path):
                 return Placement(path, False, twin)

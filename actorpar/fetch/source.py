@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import IO
 
@@ -114,4 +114,5 @@ def _named(run: Run, follower: Follower, entries: Iterable[Entry], wrong: list[O
             line, error = entry
             wrong.append(Outcome(Job((line,)), "failed", error=error))
         elif not follower.active or follower.see(entry.urls[0]):
-            yield replace(entry, name=run.promise(entry))
+            entry.name = run.promise(entry)
+            yield entry

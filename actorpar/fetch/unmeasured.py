@@ -6,7 +6,6 @@ Short ones come whole and go to the scribe like any small file; of longer ones o
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,8 +47,9 @@ async def fetch_unmeasured(
     try:
         await unbroken(partial(part.open, (), preallocate=False))
         size = await _pour(attempt, head, chunks, part)
-        job = replace(attempt.job, received=attempt.job.received + attempt.progress)
-        landing = Landing(job, str(answer.url), version, placement.path, size, part=part, twin=placement.twin)
+        attempt.job.received += attempt.progress
+        url = attempt.final_url or attempt.job.url
+        landing = Landing(attempt.job, url, version, placement.path, size, part=part, twin=placement.twin)
         landing.page = is_page(answer.headers.get("Content-Type"))
         await attempt.lines.large.send(landing)
         handed_on = True

@@ -6,7 +6,6 @@ There are as many workers as connections. A worker holds the place the frontier 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import actorpar as ap
@@ -49,15 +48,15 @@ class Worker:
         """Try a job until it is handed on, given back or given up."""
         host = job.host
         if not job.started:
-            job = self._run.with_own_part(replace(job, started=env.clock()))
+            job.started = env.clock()
+            self._run.use_own_part(job)
         try:
             while True:
                 result = await self._try(job)
                 if isinstance(result, Note):
                     result.freed = host
                     return result
-                job, pause = result
-                await env.sleep(pause)
+                await env.sleep(result)
         except asyncio.CancelledError:
             error = Interrupted("interrupted; run again to resume")
             self._run.late(outcome(self._run, job, "interrupted", error=error))
@@ -85,9 +84,10 @@ class Worker:
         await self._lines.outcomes.send(outcome(self._run, job, "failed", error=error, final_url=final_url))
         return Note(settled=1, freed=job.host)
 
-    async def _try(self, job: Job) -> Note | tuple[Job, float]:
-        """The note that ends the matter here, or the job to try again after a pause."""
-        attempt = Attempt(self._run, self._lines, replace(job, attempts=job.attempts + 1))
+    async def _try(self, job: Job) -> Note | float:
+        """The note that ends the matter here, or seconds after which to try again."""
+        job.attempts += 1
+        attempt = Attempt(self._run, self._lines, job)
         try:
             note = await attempt.go()
             note.alive = job.host
@@ -95,19 +95,17 @@ class Worker:
         except FetchError as error:
             return await self._after(attempt, error)
 
-    async def _after(self, attempt: Attempt, error: FetchError) -> Note | tuple[Job, float]:
+    async def _after(self, attempt: Attempt, error: FetchError) -> Note | float:
         """What to do about a failure: another try, another mirror, or the end."""
-        job = attempt.job
-        failed = replace(attempt.failed(error), received=job.received + attempt.progress)
+        job, host = attempt.job, attempt.job.host
+        job.received += attempt.progress
         if isinstance(error, Changed):
             await unbroken(discard, self._run.path(job.name))
-        rounds = (max(failed.failures, failed.changes) - 1) // job.usable + 1
-        policy = self._run.options.retry
-        pause = policy.pause(rounds, error.retry_after, env.random) if error.retryable else None
+        pause = attempt.pause_after(error)
         if pause is None:
             if job.usable > 1:
-                return Note(again=failed.bar())
-            return await self.give_up(failed, error, attempt.final_url)
+                return Note(again=job.bar())
+            return await self.give_up(job, error, attempt.final_url)
         if error.host_wide or job.usable > 1:
-            return Note(again=failed.next_mirror(), tired=job.host, pause=pause, reason=error)
-        return failed, pause
+            return Note(again=job.next_mirror(), tired=host, pause=pause, reason=error)
+        return pause

@@ -57,6 +57,7 @@ def _client(name: str, site: Site, arguments: Callable[[Site, Path], list[str]],
         with tempfile.TemporaryDirectory(prefix="target-", dir=site.scratch) as target:
             command = [sys.executable, "-m", *arguments(site, Path(target))]
             log = site.scratch / "log"
+            os.sync()  # what the client before this one wrote is not for this one to wait for
             with log.open("wb") as output:
                 started = time.perf_counter()
                 client = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, stdin=subprocess.DEVNULL)

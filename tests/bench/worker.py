@@ -42,13 +42,13 @@ class Event:
 
 
 def alternate(group: Group, loop: str, repeats: int, items: int, tell: Callable[[Event], None]) -> None:
-    """Run every case once, then every case again, starting one further each time, so that no case always runs first."""
+    """Run every case once, then every case again in the opposite order, then from the next case on, and so forth: no case
+    always runs first, or always after the same one."""
     factory = loop_factory(loop)
     cases = [case for case in group.cases if _present(case, tell)]
     with group.around(items):
         for repeat in range(repeats):
-            turn = repeat % max(1, len(cases))
-            for case in cases[turn:] + cases[:turn]:
+            for case in _order(cases, repeat):
                 tell(Event(case.name))
                 signal.alarm(LIMIT)
                 try:
@@ -58,6 +58,12 @@ def alternate(group: Group, loop: str, repeats: int, items: int, tell: Callable[
                     cases.remove(case)
                 finally:
                     signal.alarm(0)
+
+
+def _order(cases: list[Case], repeat: int) -> list[Case]:
+    turn = repeat // 2 % max(1, len(cases))
+    order = cases[turn:] + cases[:turn]
+    return order[::-1] if repeat % 2 else order
 
 
 def _present(case: Case, tell: Callable[[Event], None]) -> bool:

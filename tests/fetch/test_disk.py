@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -151,7 +152,7 @@ async def _slow_disk(site: Site, tmp_path: Path, size: int, rate: str, within: f
     async with started(*arguments, cwd=tmp_path) as process:
         run = await finished(process, within=within)
     assert run.code == 0, run.err
-    assert _is_endless(tmp_path / "large.bin", size)
+    assert await asyncio.to_thread(_is_endless, tmp_path / "large.bin", size)
     channels = json.loads((tmp_path / "report.json").read_text())["summary"]["channels"]
     assert channels
     assert all(channel["peak"] <= channel["capacity"] for channel in channels)

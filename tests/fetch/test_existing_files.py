@@ -10,8 +10,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from .answers import content, file, held, refuse, reset_after
 from .running import COMMAND, fetch, finished, names, started
 from .site import Site
@@ -25,7 +23,7 @@ ONE_TRY = ("-t", "1", "--retry-wait", "0.01")
 async def _begin(site: Site, tmp_path: Path, path: str = "/file.bin") -> str:
     """Leave 1 MiB of OLD in a .part with its journal."""
     url = site.serve(path, reset_after(OLD, MIB))
-    run = await fetch(url, "-t", "1", "--retry-wait", "0.01", cwd=tmp_path)
+    run = await fetch(url, *ONE_TRY, cwd=tmp_path)
     assert run.code == 6
     return url
 
@@ -136,25 +134,31 @@ async def test_a_begun_file_that_has_shrunk_below_the_resumed_byte_is_begun_afre
     assert (tmp_path / "file.bin").read_bytes() == NEW[:1000]
 
 
-@pytest.mark.parametrize(
-    "journal",
-    [b"", b"{", b"[]", b'{"version": 99}', b"\xff\x00", None],
-    ids=["empty", "cut", "a list", "of the future", "no text", "missing"],
-)
-async def test_a_part_without_a_usable_journal_is_begun_afresh(
-    site: Site, tmp_path: Path, journal: bytes | None
-) -> None:
-    url = await _begin(site, tmp_path)
-    site.serve("/file.bin", file(NEW))
-    if journal is None:
-        (tmp_path / "file.bin.part.json").unlink()
-    else:
-        (tmp_path / "file.bin.part.json").write_bytes(journal)
+async def test_parts_without_a_usable_journal_are_begun_afresh(site: Site, tmp_path: Path) -> None:
+    journals = {
+        "empty": b"",
+        "cut": b"{",
+        "list": b"[]",
+        "future": b'{"version": 99}',
+        "binary": b"\xff\x00",
+        "none": None,
+    }
+    urls = [site.serve(f"/{name}", reset_after(OLD, MIB)) for name in journals]
+    begun = await fetch(*urls, *ONE_TRY, cwd=tmp_path)
+    assert begun.code == 6
+    for name, journal in journals.items():
+        path = tmp_path / f"{name}.part.json"
+        assert path.exists()
+        path.unlink()
+        if journal is not None:
+            path.write_bytes(journal)
+        site.serve(f"/{name}", file(NEW))
 
-    run = await fetch(url, cwd=tmp_path)
+    run = await fetch(*urls, cwd=tmp_path)
 
     assert run.code == 0, run.err
-    assert (tmp_path / "file.bin").read_bytes() == NEW
+    assert names(tmp_path) == journals.keys()
+    assert all((tmp_path / name).read_bytes() == NEW for name in journals)
 
 
 async def test_a_journal_that_lies_about_the_ranges_is_not_believed_beyond_the_file(site: Site, tmp_path: Path) -> None:

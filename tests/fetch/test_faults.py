@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,15 @@ from .answers import (
     content,
     every,
     file,
-    gzip_bomb,
     held,
     raw,
-    refuse,
     reset_after,
     short_by,
     whole_despite_range,
-    without_ranges,
     wrong_range,
 )
 from .running import fetch, names
-from .site import Answer, Site
+from .site import Site
 
 MIB = 1024 * 1024
 QUICK = ("--retry-wait", "0.01")
@@ -76,91 +72,6 @@ async def test_a_server_that_always_resets_is_given_up_after_the_tries_told(site
     assert sum(run.kinds.values()) == 1
     assert site.faults["reset"] == 3
     assert "file.bin" not in names(tmp_path)
-
-
-async def test_unavailable_with_retry_after_is_asked_again_no_sooner(site: Site, tmp_path: Path) -> None:
-    url = site.serve("/file.bin", refuse(503, retry_after=1), file(b"body"))
-
-    run = await fetch(url, *QUICK, cwd=tmp_path)
-
-    assert run.code == 0, run.err
-    first, second = site.gets()
-    assert second.at - first.at >= 0.99
-    assert (tmp_path / "file.bin").read_bytes() == b"body"
-
-
-async def test_retry_after_of_one_file_holds_for_the_other_files_of_its_host(site: Site, tmp_path: Path) -> None:
-    refused = site.serve("/refused", refuse(429, retry_after=1), file(b"body"))
-    others = [site.serve(f"/other/{number}", file(b"body", pace=every(0.05))) for number in range(6)]
-
-    run = await fetch(refused, *others, "-p", "1", cwd=tmp_path)
-
-    assert run.code == 0, run.err
-    assert site.faults["429"] == 1
-    assert site.requests[0].path == "/refused"
-    assert site.requests[1].at - site.requests[0].at >= 0.99
-
-
-async def test_retry_after_beyond_the_patience_told_gives_up_at_once(site: Site, tmp_path: Path) -> None:
-    url = site.serve("/file.bin", refuse(503, retry_after=3600))
-
-    run = await fetch(url, "--retry-wait-max", "5", cwd=tmp_path)
-
-    assert run.code == 29
-    assert run.kinds == {"overloaded": 1}
-    assert site.faults["503"] == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "kind"), [(503, 29, "overloaded"), (429, 29, "overloaded"), (500, 22, "http")]
-)
-async def test_a_status_that_may_pass_is_tried_as_often_as_told(
-    site: Site, tmp_path: Path, status: int, code: int, kind: str
-) -> None:
-    url = site.serve("/file.bin", refuse(status))
-
-    run = await fetch(url, "-t", "3", *QUICK, cwd=tmp_path)
-
-    assert run.code == code
-    assert run.kinds == {kind: 1}
-    assert site.faults[str(status)] == 3
-    assert run.file["error"]["status"] == status
-    assert names(tmp_path) == set()
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "kind"),
-    [
-        (404, 3, "not-found"),
-        (410, 3, "not-found"),
-        (401, 24, "auth"),
-        (403, 24, "auth"),
-        (400, 22, "http"),
-        (501, 22, "http"),
-    ],
-)
-async def test_a_status_that_will_not_pass_is_asked_once(
-    site: Site, tmp_path: Path, status: int, code: int, kind: str
-) -> None:
-    url = site.serve("/file.bin", refuse(status))
-
-    run = await fetch(url, cwd=tmp_path)
-
-    assert run.code == code
-    assert run.kinds == {kind: 1}
-    assert site.faults[str(status)] == 1
-    assert names(tmp_path) == set()
-
-
-async def test_failures_of_several_kinds_give_one_and_the_other_files_arrive(site: Site, tmp_path: Path) -> None:
-    urls = [site.serve("/gone", refuse(404)), site.serve("/secret", refuse(403)), site.serve("/good", file(b"body"))]
-
-    run = await fetch(*urls, cwd=tmp_path)
-
-    assert run.code == 1
-    assert run.kinds == {"not-found": 1, "auth": 1}
-    assert names(tmp_path) == {"good"}
-    assert (tmp_path / "good").read_bytes() == b"body"
 
 
 @pytest.mark.parametrize("size", [9000, 2 * MIB])
@@ -340,47 +251,3 @@ async def test_a_name_that_does_not_resolve_stalls_no_other_host(site: Site, tmp
     assert run.code == 19
     assert run.kinds == {"dns": 40}
     assert names(tmp_path) == {f"good-{number}" for number in range(5)}
-
-
-async def test_a_compressed_bomb_is_refused_before_it_fills_the_disk(site: Site, tmp_path: Path) -> None:
-    url = site.serve("/bomb", gzip_bomb(64 * MIB))
-
-    run = await fetch(url, *QUICK, cwd=tmp_path)
-
-    assert site.faults["bomb"] >= 1
-    assert run.code == 13
-    assert run.kinds == {"too-large": 1}
-    assert "bomb" not in names(tmp_path)
-    assert sum((tmp_path / name).stat().st_blocks * 512 for name in names(tmp_path)) < 16 * MIB
-
-
-async def test_a_compressed_body_that_is_damaged_fails(site: Site, tmp_path: Path) -> None:
-    packed = bytearray(gzip.compress(BODY[:100_000], mtime=0))
-    packed[len(packed) // 2] ^= 0xFF
-    url = site.serve("/text", without_ranges(bytes(packed), headers={"Content-Encoding": "gzip"}))
-
-    run = await fetch(url, "-t", "2", *QUICK, cwd=tmp_path)
-
-    assert run.code not in (0, 1)
-    assert "text" not in names(tmp_path)
-
-
-async def test_an_encoding_nobody_asked_for_and_nobody_knows_is_refused(site: Site, tmp_path: Path) -> None:
-    url = site.serve("/text", without_ranges(b"\x01\x02", headers={"Content-Encoding": "rot13"}))
-
-    run = await fetch(url, "-t", "2", *QUICK, cwd=tmp_path)
-
-    assert run.code == 22
-    assert names(tmp_path) == set()
-
-
-@pytest.mark.parametrize("answer", [file(BODY), chunked(BODY)], ids=["told by its length", "found out as it comes"])
-async def test_a_file_over_the_size_allowed_is_refused(site: Site, tmp_path: Path, answer: Answer) -> None:
-    url = site.serve("/file.bin", answer)
-
-    run = await fetch(url, "--max-size", "1M", *QUICK, cwd=tmp_path)
-
-    assert run.code == 13
-    assert run.kinds == {"too-large": 1}
-    assert len(site.gets()) == 1
-    assert "file.bin" not in names(tmp_path)

@@ -40,8 +40,8 @@ async def test_links_are_not_looked_for_unless_asked(site: Site, tmp_path: Path)
 
 
 async def test_pages_that_add_more_links_than_any_channel_holds_end_all_the_same(site: Site, tmp_path: Path) -> None:
-    leaves = [f"/leaf/{number}" for number in range(1500)]
-    branches = [f"/branch/{number}.html" for number in range(30)]
+    leaves = [f"/leaf/{number}" for number in range(600)]
+    branches = [f"/branch/{number}.html" for number in range(12)]
     site.serve("/root.html", page(*branches))
     for branch in branches:
         site.serve(branch, page(*leaves, *branches, "/root.html"))

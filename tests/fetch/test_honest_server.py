@@ -9,27 +9,26 @@ import os
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-import pytest
-
 from .answers import CHUNK, MODIFIED, chunked, content, every, file, refuse, until_close, without_ranges
 from .running import fetch, names
-from .site import Answer, Request, Site
+from .site import Request, Site
 
 MIB = 1024 * 1024
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK, 300_000, 3 * MIB + 1])
-async def test_a_file_of_any_size_arrives_and_nothing_else_is_left(site: Site, tmp_path: Path, size: int) -> None:
-    body = content(size)
-    url = site.serve("/some/file.bin", file(body))
+async def test_files_of_any_size_arrive_and_nothing_else_is_left(site: Site, tmp_path: Path) -> None:
+    bodies = {f"file-{size}": content(size) for size in (0, 1, CHUNK, 300_000, 3 * MIB + 1)}
+    urls = [site.serve(f"/some/{name}", file(body)) for name, body in bodies.items()]
 
-    run = await fetch(url, "-o", "got", cwd=tmp_path)
+    run = await fetch(*urls, "-o", "got", cwd=tmp_path)
 
     assert run.code == 0, run.err
-    assert names(tmp_path / "got") == {"file.bin"}
-    assert (tmp_path / "got/file.bin").read_bytes() == body
-    assert run.file["path"] == str(tmp_path / "got/file.bin")
-    assert (run.file["status"], run.file["bytes"], run.file["total"]) == ("done", size, size)
+    assert names(tmp_path / "got") == bodies.keys()
+    assert all((tmp_path / "got" / name).read_bytes() == body for name, body in bodies.items())
+    for record in run.files:
+        path = Path(record["path"])
+        assert path.parent == tmp_path / "got"
+        assert (record["status"], record["bytes"], record["total"]) == ("done", *[len(bodies[path.name])] * 2)
 
 
 async def test_a_large_file_comes_in_segments_over_several_connections_at_once(site: Site, tmp_path: Path) -> None:
@@ -55,19 +54,20 @@ async def test_a_file_with_fewer_bytes_than_two_ranges_comes_over_one_connection
     assert len(site.gets()) == 1
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [chunked(content(700_000)), until_close(content(700_000)), without_ranges(content(700_000))],
-    ids=["chunked", "until the connection closes", "no ranges"],
-)
-async def test_a_body_whose_server_promises_little_arrives_too(site: Site, tmp_path: Path, answer: Answer) -> None:
-    url = site.serve("/stream", answer)
+async def test_bodies_whose_servers_promise_little_arrive_too(site: Site, tmp_path: Path) -> None:
+    body = content(700_000)
+    urls = [
+        site.serve("/1", chunked(body)),
+        site.serve("/2", until_close(body)),
+        site.serve("/3", without_ranges(body)),
+    ]
 
-    run = await fetch(url, "--min-split", "64K", cwd=tmp_path)
+    run = await fetch(*urls, "--min-split", "64K", cwd=tmp_path)
 
     assert run.code == 0, run.err
-    assert (tmp_path / "stream").read_bytes() == content(700_000)
-    assert names(tmp_path) == {"stream"}
+    assert names(tmp_path) == {"1", "2", "3"}
+    assert all((tmp_path / name).read_bytes() == body for name in "123")
+    assert site.faults["chunked"] == site.faults["until close"] == 1
 
 
 async def test_a_body_compressed_without_being_asked_is_stored_unpacked(site: Site, tmp_path: Path) -> None:
@@ -189,26 +189,23 @@ async def test_the_name_of_the_command_line_wins_over_every_other(site: Site, tm
     assert names(tmp_path) == {"mine.txt"}
 
 
-@pytest.mark.parametrize("size", [1000, MIB])
-async def test_a_right_checksum_passes(site: Site, tmp_path: Path, size: int) -> None:
-    body = content(size)
-    digest = hashlib.sha256(body).hexdigest()
+async def test_a_right_checksum_passes_and_a_wrong_one_leaves_no_file_under_its_name(
+    site: Site, tmp_path: Path
+) -> None:
+    lines = []
+    for size in (1000, MIB):
+        digest = hashlib.sha256(content(size)).hexdigest()
+        url = site.serve(f"/{size}", file(content(size)))
+        lines += [f"{url} sha256={digest} out=right-{size}", f"{url} sha256={'0' * 64} out=wrong-{size}"]
+    (tmp_path / "list").write_text("\n".join(lines))
 
-    run = await fetch(site.serve("/file.bin", file(body)), "--checksum", f"sha256:{digest}", cwd=tmp_path)
-
-    assert run.code == 0, run.err
-    assert run.file["checksum"] == f"sha256:{digest}"
-
-
-@pytest.mark.parametrize("size", [1000, MIB])
-async def test_a_wrong_checksum_fails_and_leaves_no_file_under_its_name(site: Site, tmp_path: Path, size: int) -> None:
-    url = site.serve("/file.bin", file(content(size)))
-
-    run = await fetch(url, "--checksum", f"sha256:{'0' * 64}", "-t", "2", "--retry-wait", "0.01", cwd=tmp_path)
+    run = await fetch("-i", "list", "-o", "got", "-t", "2", "--retry-wait", "0.01", cwd=tmp_path)
 
     assert run.code == 32
-    assert run.kinds == {"checksum": 1}
-    assert "file.bin" not in names(tmp_path)
+    assert run.kinds == {"checksum": 2}
+    assert {name for name in names(tmp_path / "got") if ".part" not in name} == {"right-1000", f"right-{MIB}"}
+    assert (tmp_path / f"got/right-{MIB}").read_bytes() == content(MIB)
+    assert all(record["checksum"].startswith("sha256:") for record in run.files)
 
 
 async def test_a_mirror_serves_what_the_first_host_does_not_have(site: Site, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import filecmp
 import grp
 import os
@@ -82,7 +83,7 @@ async def test_two_thousand_small_and_twenty_large_files_arrive_identical(
 
     assert run.code == 0, run.err
     (got,) = (tmp_path / "got").iterdir()
-    same, differ, failed = filecmp.cmpfiles(home / "files", got, paths, shallow=False)
+    same, differ, failed = await asyncio.to_thread(filecmp.cmpfiles, home / "files", got, paths, shallow=False)
     assert (len(same), differ, failed) == (SMALL + LARGE, [], [])
     assert names(got) == set(paths)
     assert " 206 " in (home / "access.log").read_text(), "some large files came in segments"

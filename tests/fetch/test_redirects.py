@@ -11,18 +11,18 @@ from .running import fetch, names
 from .site import Site
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_followed_and_the_final_address_reported(site: Site, tmp_path: Path, status: int) -> None:
+async def test_redirects_of_every_kind_are_followed_and_the_final_address_reported(site: Site, tmp_path: Path) -> None:
     target = site.serve("/final/there.bin", file(content(1000)))
-    url = site.serve("/here.bin", redirect("/final/there.bin", status))
+    statuses = ("301", "302", "303", "307", "308")
+    urls = [site.serve(f"/{status}", redirect("/final/there.bin", int(status))) for status in statuses]
 
-    run = await fetch(url, cwd=tmp_path)
+    run = await fetch(*urls, cwd=tmp_path)
 
     assert run.code == 0, run.err
-    assert site.faults["redirect"] == 1
-    assert names(tmp_path) == {"here.bin"}
-    assert (tmp_path / "here.bin").read_bytes() == content(1000)
-    assert run.file["final_url"] == target
+    assert site.faults["redirect"] == len(statuses)
+    assert names(tmp_path) == set(statuses)
+    assert all((tmp_path / status).read_bytes() == content(1000) for status in statuses)
+    assert {record["final_url"] for record in run.files} == {target}
 
 
 async def test_segments_of_a_file_behind_a_redirect_are_identical(site: Site, tmp_path: Path) -> None:
@@ -49,14 +49,15 @@ async def test_a_loop_of_redirects_ends_at_the_limit(site: Site, tmp_path: Path,
     assert names(tmp_path) == set()
 
 
-@pytest.mark.parametrize("target", ["ftp://127.0.0.1/file", "file:///etc/passwd", "javascript:alert(1)"])
-async def test_a_redirect_to_anything_but_http_is_refused(site: Site, tmp_path: Path, target: str) -> None:
-    url = site.serve("/a", redirect(target))
+async def test_redirects_to_anything_but_http_are_refused(site: Site, tmp_path: Path) -> None:
+    targets = ["ftp://127.0.0.1/file", "file:///etc/passwd", "javascript:alert(1)", "data:text/plain,hi"]
+    urls = [site.serve(f"/{number}", redirect(target)) for number, target in enumerate(targets)]
 
-    run = await fetch(url, cwd=tmp_path)
+    run = await fetch(*urls, cwd=tmp_path)
 
     assert run.code == 23
-    assert len(site.requests) == 1
+    assert run.kinds == {"redirect": len(targets)}
+    assert len(site.requests) == len(targets)
     assert names(tmp_path) == set()
 
 

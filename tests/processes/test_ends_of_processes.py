@@ -121,8 +121,8 @@ async def test_ch63_operations_that_wait_on_an_end_fail_when_it_is_given_away() 
         lambda end: (1, end),
         lambda end: {"end": end},
         lambda end: [{"deep": ([end],)}],
-        lambda end: functools.partial(print, end),
-        lambda end: functools.partial(print, end=[end]),
+        lambda end: functools.partial(list, end),
+        lambda end: functools.partial(dict, end=[end]),
     ],
     ids=["list", "tuple", "dict", "nested", "partial", "keyword of a partial"],
 )

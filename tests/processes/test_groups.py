@@ -167,7 +167,7 @@ async def test_the_same_exception_from_two_processes_is_one_failure() -> None:
 
 async def test_a_failure_while_the_block_is_being_left_cancels_the_rest() -> None:
     async def fail_later() -> None:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         raise ValueError
 
     rest: list[ap.Process[None]] = []
@@ -194,7 +194,7 @@ async def test_cancelling_the_block_from_outside_cancels_the_processes_and_waits
         try:
             await sleep_for_ever()
         finally:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
             cleaned_up.append(True)
 
     async def block(in_block: bool) -> None:
@@ -218,7 +218,7 @@ async def test_a_second_cancellation_does_not_leave_a_process_behind() -> None:
         try:
             await sleep_for_ever()
         finally:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
 
     async def block() -> None:
         async with ap.ProcessGroup() as group:
@@ -336,7 +336,7 @@ async def test_a_failure_that_was_handled_inside_stays_there() -> None:
 
 async def test_a_process_may_spawn_into_its_group_even_while_the_block_is_being_left() -> None:
     async def spawn_another(group: ap.ProcessGroup) -> ap.Process[str]:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         return group.spawn(asyncio.sleep, 0, "child")
 
     async with ap.ProcessGroup() as group:
@@ -393,7 +393,7 @@ async def test_a_group_of_two_thousand_processes_ends() -> None:
 
 async def test_par_gives_the_results_in_order() -> None:
     async def slow() -> str:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         return "slow"
 
     async def quick() -> int:

@@ -79,7 +79,7 @@ async def test_who_awaited_once_and_gave_up_is_no_awaiter() -> None:
             _, pending = await asyncio.wait([process], timeout=0.001)
             assert pending
             failing.set()
-            await asyncio.sleep(60)
+            await sleep_for_ever()
 
 
 async def test_an_exception_in_the_block_cancels_all_processes() -> None:

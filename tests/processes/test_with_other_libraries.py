@@ -8,7 +8,7 @@ import asyncio
 
 import aiohttp
 import anyio
-import anyio.abc
+import anyio.lowlevel
 import pytest
 from aiohttp import web
 
@@ -79,7 +79,7 @@ async def test_a_shielded_anyio_scope_lets_a_process_clean_up() -> None:
                 await anyio.sleep_forever()
             finally:
                 with anyio.CancelScope(shield=True):
-                    await anyio.sleep(0.001)
+                    await anyio.lowlevel.checkpoint()
                     await tx.send("cleaned up")
 
     async with ap.ProcessGroup() as group:
