@@ -1,0 +1,151 @@
+"""`actorpar doctor`: tell what this installation can use: event loop, run queue, limits, packages.
+
+Everything is looked at without importing it, so that a broken package cannot break the command that should tell so.
+Exit code 0, or 1 when something that actorpar needs is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from . import __version__
+
+#: Packages that come with actorpar, and those that belong to an extra; what each is for.
+REQUIRED = {"aiohttp": "fetch", "msgpack": "messages between nodes", "rich": "progress and tables"}
+OPTIONAL = {"mpi4py": "extra [mpi]", "pycuda": "extra [cuda]", "pyopencl": "extra [opencl]"}
+#: Open files below which many connections at once will fail.
+FEW_FILES = 1024
+#: The variables that bound the threads of numerical libraries, the usual names first.
+BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. `status` is "ok", "note" (works, but worth knowing) or "missing" (actorpar needs it)."""
+
+    subject: str
+    text: str
+    status: str = "ok"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the report, as a table on a terminal and as plain lines elsewhere; 1 if something needed is missing."""
+    findings = list(examine(os.environ))
+    if args.plain or not sys.stdout.isatty() or importlib.util.find_spec("rich") is None:
+        print(as_lines(findings))
+    else:
+        print_table(findings)
+    return 1 if any(finding.status == "missing" for finding in findings) else 0
+
+
+def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """All findings, in the order of the report."""
+    yield Finding("actorpar", __version__)
+    yield Finding("python", f"{platform.python_version()} ({platform.python_implementation()}, {sys.platform})")
+    yield event_loop()
+    yield run_queue()
+    yield open_files()
+    yield cores(environment)
+    for name, purpose in REQUIRED.items():
+        yield package(name, purpose, "missing")
+    for name, purpose in OPTIONAL.items():
+        yield package(name, purpose, "ok")
+
+
+def event_loop() -> Finding:
+    """Which event loop `ap.run` uses."""
+    version = installed("uvloop")
+    if version is not None:
+        return Finding("loop", f"uvloop {version}")
+    if sys.platform == "win32":
+        return Finding("loop", "asyncio's own: there is no uvloop for Windows")
+    return Finding("loop", "asyncio's own: uvloop is not installed (pip install uvloop)", "note")
+
+
+def run_queue() -> Finding:
+    """Whether processes run on the run queue, and why not if they do not."""
+    from .channels import env
+    from .channels.runqueue import is_active
+
+    if not is_active():
+        text = f"fallback to asyncio tasks: Python {platform.python_version()} does not show its table of current tasks"
+        return Finding("run queue", text, "note")
+    if env.plain_tasks:
+        return Finding("run queue", "fallback to asyncio tasks: env.plain_tasks is set", "note")
+    return Finding("run queue", "active")
+
+
+def open_files() -> Finding:
+    """How many files and sockets this process may open."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return Finding("open files", "no limit that could be asked for")
+    soft, hard = (
+        "unlimited" if limit == resource.RLIM_INFINITY else str(limit)
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    if soft != "unlimited" and int(soft) < FEW_FILES:
+        return Finding("open files", f"{soft}, few for many connections; raise it with `ulimit -n {hard}`", "note")
+    return Finding("open files", f"{soft} (at most {hard})")
+
+
+def cores(environment: Mapping[str, str]) -> Finding:
+    """The cores this process may use, against the threads that each numerical library would start."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    bounds = [f"{name}={environment[name]}" for name in BLAS_VARIABLES if environment.get(name)]
+    if bounds:
+        return Finding("cores", f"{count}; {', '.join(bounds)}")
+    text = (
+        f"{count}; BLAS starts as many threads in every node: with several nodes on this host set {BLAS_VARIABLES[0]}"
+    )
+    return Finding("cores", text, "note" if count > 1 else "ok")
+
+
+def package(name: str, purpose: str, absent: str) -> Finding:
+    """The version of a package; `absent` is the status if it is not there."""
+    version = installed(name)
+    if version is None:
+        return Finding(name, f"not installed ({purpose})", absent)
+    return Finding(name, version)
+
+
+def installed(name: str) -> str | None:
+    """The version of an installed distribution, without importing it."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def as_lines(findings: list[Finding]) -> str:
+    """One line for each finding: `subject: text`, marked unless it is ok."""
+    return "\n".join(
+        f"{finding.subject}: {finding.text}" + ("" if finding.status == "ok" else f" [{finding.status}]")
+        for finding in findings
+    )
+
+
+def print_table(findings: list[Finding]) -> None:
+    """Print the findings as a table for people."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    styles = {"ok": "green", "note": "yellow", "missing": "bold red"}
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    for finding in findings:
+        table.add_row(Text(finding.status, styles[finding.status]), finding.subject, Text(finding.text))
+    Console().print(table)

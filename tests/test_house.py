@@ -1,0 +1,252 @@
+"""The rules of the house that no linter knows: who imports whom, what touches the world, what stays light and small."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import actorpar
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("channels", "nodes", "actorpar")
+
+FILE_LINES = 400
+FUNCTION_LINES = 60
+
+#: What is not deterministic, and is therefore reached through actorpar/channels/env.py alone: modules by their name,
+#: functions by their dotted name.
+SEAM = {
+    *("time", "random", "uuid", "socket", "threading", "_thread", "secrets", "multiprocessing", "os.urandom"),
+    *("asyncio.sleep", "asyncio.to_thread", "concurrent.futures.ThreadPoolExecutor"),
+    *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today"),
+}
+#: (file, name of SEAM) -> why it may be used there.
+SEAM_USERS = {
+    ("channels/env.py", "time"): "the seam itself",
+    ("channels/env.py", "random"): "the seam itself",
+    ("channels/env.py", "uuid"): "the seam itself",
+    ("channels/env.py", "threading"): "the seam itself",
+    ("channels/env.py", "asyncio.sleep"): "the seam itself",
+    ("actorpar/fetch/addresses.py", "socket"): "transport of the downloader: resolves host names",
+    ("actorpar/fetch/retry.py", "random"): "the type of the generator it is given; it draws from no other",
+    ("actorpar/fetch/pipeline.py", "concurrent.futures.ThreadPoolExecutor"): "the disk has threads of its own, for one "
+    "that hangs must not take those of everybody else",
+}
+#: Test files that sleep for a reason of their own. Tests in virtual time may sleep as they like.
+SLEEPERS = {
+    "tests/bench/echo_client.py": "the pace of the load that is measured",
+    "tests/bench/file_server.py": "a server in a process of its own has no event to wait for",
+    "tests/fetch/answers.py": "the server that misbehaves is slow on purpose",
+    "tests/fetch/test_interrupts.py": "looks at another operating-system process, which has no event to wait for",
+}
+#: What `import actorpar` must not load: it has to cost little more than asyncio.
+HEAVY = ("aiohttp", "numpy", "multiprocessing", "msgspec", "msgpack", "rich", "uvloop", "mpi4py", "anyio")
+
+
+class Source:
+    """A file of this repository, and what its text says."""
+
+    def __init__(self, path: Path, text: str | None = None) -> None:
+        self.path = path
+        self.name = str(path.relative_to(ROOT))
+        self.text = path.read_text("utf-8") if text is None else text
+        self.nodes = list(ast.walk(ast.parse(self.text)))
+
+    def imports(self) -> Iterator[str]:
+        """Every name that is imported, absolute and dotted, wherever in the file the import stands."""
+        parts = self.path.relative_to(ROOT).with_suffix("").parts
+        package = parts if parts[0] == "actorpar" else ("actorpar", *parts)
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = package[: len(package) - node.level] if node.level else ()
+                yield from (".".join([*base, *filter(None, [node.module]), alias.name]) for alias in node.names)
+
+    def touches(self) -> set[str]:
+        """What of SEAM it imports or names."""
+        imported = set(self.imports())
+        modules = [alias for node in self.nodes if isinstance(node, ast.Import) for alias in node.names]
+        real = {alias.asname: alias.name for alias in modules if alias.asname}
+        chains = [ast.unparse(node).partition(".") for node in self.nodes if isinstance(node, ast.Attribute)]
+        named = {f"{real.get(first, first)}.{rest}" for first, _, rest in chains}
+        return SEAM & (imported | named | {name.split(".")[0] for name in imported})
+
+    def sleeps(self) -> list[str]:
+        """The lines that sleep for longer than a turn of the loop."""
+        calls = [
+            node for node in self.nodes if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".sleep")
+        ]
+        return [
+            f"{self.name}:{call.lineno}: {ast.unparse(call)}"
+            for call in calls
+            if ast.unparse(call.func) in ("time.sleep", "asyncio.sleep", "anyio.sleep", "trio.sleep", "env.sleep")
+            and not (call.args and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0)
+        ]
+
+    def is_virtual(self) -> bool:
+        """True if its tests run in virtual time."""
+        return any(isinstance(node, ast.Attribute) and node.attr == "virtual_time" for node in self.nodes)
+
+
+def sources_of(room: str) -> list[Source]:
+    """The files of one room; the links actorpar/channels and actorpar/nodes lead to other rooms."""
+    links = [ROOT / "actorpar" / other for other in ROOMS if other != "actorpar"]
+    paths = sorted((ROOT / room).rglob("*.py"))
+    return [Source(path) for path in paths if not any(path.is_relative_to(link) for link in links)]
+
+
+CODE = {room: sources_of(room) for room in ROOMS}
+TESTS = [Source(path) for path in sorted((ROOT / "tests").rglob("*.py"))]
+
+
+def python(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a fresh interpreter at the root of the repository."""
+    return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+# -- who may import whom
+
+
+@pytest.mark.parametrize("room", ["channels", "nodes"])
+def test_channels_and_nodes_import_the_standard_library_and_the_rooms_below_them(room: str) -> None:
+    below = [f"actorpar.{other}." for other in ROOMS[: ROOMS.index(room) + 1]]
+    strangers = [
+        f"{source.name} imports {name}"
+        for source in CODE[room]
+        for name in source.imports()
+        if name.split(".")[0] not in sys.stdlib_module_names and not any(f"{name}.".startswith(home) for home in below)
+    ]
+    assert strangers == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_room_imports_tests_or_examples_or_a_room_under_a_second_name(room: str) -> None:
+    wrong = ("tests", "examples", "channels", "nodes")
+    found = [(source.name, name) for source in CODE[room] for name in source.imports() if name.split(".")[0] in wrong]
+    assert found == []
+
+
+@pytest.mark.parametrize("room", ["channels", "nodes"])
+def test_a_room_imported_under_its_bare_name_is_refused_and_told_what_to_write(room: str) -> None:
+    refused = python(f"import {room}")
+    assert refused.returncode == 1
+    assert "ImportError" in refused.stderr
+    assert f"from actorpar.{room} import" in refused.stderr
+
+
+def test_importing_actorpar_stays_light() -> None:
+    found = python(f"import sys, actorpar; print(*sorted(set({HEAVY}) & set(sys.modules)))")
+    assert (found.stdout.split(), found.stderr) == ([], "")
+
+
+def test_using_every_public_name_loads_nothing_heavy_either() -> None:
+    program = "import sys, actorpar; [getattr(actorpar, name) for name in actorpar.__all__]"
+    found = python(f"{program}; print(*sorted(set({HEAVY}) & set(sys.modules)))")
+    assert (found.stdout.split(), found.stderr) == ([], "")
+
+
+# -- what touches the world
+
+
+def test_nothing_but_the_seam_touches_time_randomness_ids_threads_or_sockets() -> None:
+    users = {(source.name, name) for sources in CODE.values() for source in sources for name in source.touches()}
+    assert users - set(SEAM_USERS) == set(), "these go through actorpar.channels.env"
+    assert set(SEAM_USERS) - users == set(), "these exceptions are not needed any more"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import time", {"time"}),
+        ("import os, random as r", {"random"}),
+        ("from threading import Lock", {"threading"}),
+        ("def f():\n    import uuid", {"uuid"}),
+        ("import asyncio\nasyncio.sleep(1)", {"asyncio.sleep"}),
+        ("import asyncio as a\na.to_thread", {"asyncio.to_thread"}),
+        ("from asyncio import sleep", {"asyncio.sleep"}),
+        ("from concurrent.futures import ThreadPoolExecutor", {"concurrent.futures.ThreadPoolExecutor"}),
+        ("import datetime\ndatetime.datetime.now()", {"datetime.datetime.now"}),
+        ("import asyncio\nasyncio.timeout(1)", set()),
+        ("from .channels import env\nenv.sleep(1)", set()),
+    ],
+)
+def test_the_search_for_what_touches_the_seam_finds_it(text: str, expected: set[str]) -> None:
+    assert Source(ROOT / "actorpar" / "sample.py", text).touches() == expected
+
+
+def test_no_test_sleeps_to_wait_for_something() -> None:
+    sleeping = {source.name: source.sleeps() for source in TESTS if source.sleeps() and not source.is_virtual()}
+    unexpected = [line for name, lines in sleeping.items() if name not in SLEEPERS for line in lines]
+    assert unexpected == [], "wait for an event, use virtual time, or give the reason in SLEEPERS"
+    assert set(SLEEPERS) - set(sleeping) == set(), "these exceptions are not needed any more"
+
+
+# -- the face
+
+
+@pytest.mark.parametrize("name", actorpar.__all__)
+def test_a_public_name_resolves_and_states_its_contract(name: str) -> None:
+    value = getattr(actorpar, name)
+    assert value.__doc__, f"{name} has no docstring"
+    members = vars(value).items() if inspect.isclass(value) else ()
+    silent = [
+        f"{name}.{member}"
+        for member, attribute in members
+        if not member.startswith("_")
+        and (inspect.isfunction(attribute) or isinstance(attribute, property))
+        and not attribute.__doc__
+    ]
+    assert silent == [], "a public name without a docstring"
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'open_chanel'"):
+        actorpar.open_chanel  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_lazy_table_tells_type_checkers_and_the_interpreter_the_same() -> None:
+    source = Source(ROOT / "actorpar" / "__init__.py")
+    told = {
+        (alias.asname, f"actorpar.{node.module}")
+        for node in source.nodes
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+        for alias in node.names
+    }
+    assert told == {(name, getattr(actorpar, name).__module__) for name in actorpar.__all__}
+    assert set(actorpar.__all__) <= set(dir(actorpar))
+
+
+def test_every_command_of_the_command_line_offers_what_it_must() -> None:
+    cli = importlib.import_module("actorpar.cli")
+    for module, about in cli.COMMANDS.values():
+        command = importlib.import_module(f"actorpar.{module}")
+        assert callable(command.add_arguments)
+        assert callable(command.main)
+        assert about
+
+
+# -- what stays small
+
+
+def test_files_and_functions_stay_small() -> None:
+    large = []
+    for source in (source for sources in CODE.values() for source in sources):
+        lines = source.text.count("\n")
+        if lines > FILE_LINES:
+            large.append(f"{source.name}: {lines} lines")
+        for node in source.nodes:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > FUNCTION_LINES:
+                    large.append(f"{source.name}: {node.name} has {length} lines")
+    assert large == [], (
+        f"more than {FILE_LINES} lines in a file or {FUNCTION_LINES} in a function: split what is two things"
+    )
