@@ -33,6 +33,8 @@ R = TypeVar("R")
 
 #: Items that may be on their way into an unbounded or rendezvous channel.
 WINDOW = 1024
+#: Seconds after which a thread that waits for room looks whether the loop is still there.
+PATIENCE = 1.0
 
 
 class _ThreadEnd:
@@ -95,6 +97,7 @@ class ThreadSender(_ThreadEnd, Generic[T]):
         super().__init__(end)
         capacity = end.core.capacity
         self._window = WINDOW if capacity in (0, math.inf) else max(int(capacity), 16)
+        self._core = end.core
         self._inbox: collections.deque[T] = collections.deque()
         self._signalled = False
         self._draining = False
@@ -109,7 +112,7 @@ class ThreadSender(_ThreadEnd, Generic[T]):
         with `.item`. Do not call it on the loop that owns the channel: it would wait for itself.
         """
         inbox = self._inbox
-        if self._closed or self._failure is not None or len(inbox) >= self._window:
+        if len(inbox) >= self._window:
             self._wait_for_room(item, timeout)
         inbox.append(item)
         if not self._signalled:
@@ -134,6 +137,10 @@ class ThreadSender(_ThreadEnd, Generic[T]):
             self._check(item)
         self.send(item)
 
+    def close(self) -> None:
+        self._window = 0  # so that the hot path of `send` needs no other test
+        super().close()
+
     def _check(self, item: T) -> None:
         if self._closed:
             raise ChannelClosed(item=item)
@@ -147,8 +154,12 @@ class ThreadSender(_ThreadEnd, Generic[T]):
         deadline = None if timeout is None else env.clock() + timeout
         while len(self._inbox) >= self._window:
             room = env.Event()
-            if self._register(room.set) and not room.wait(None if deadline is None else deadline - env.clock()):
-                raise TimeoutError(f"{self.name}: no room within {timeout} seconds")
+            if self._register(room.set):
+                left = math.inf if deadline is None else deadline - env.clock()
+                if not room.wait(min(left, PATIENCE)) and left <= PATIENCE:
+                    raise TimeoutError(f"{self.name}: no room within {timeout} seconds")
+                if self._loop.is_closed():
+                    raise ChannelBroken(f"{self.name}: the event loop that owned the channel is closed", item=item)
             self._check(item)
 
     def _register(self, wake: Callable[[], object]) -> bool:
@@ -185,14 +196,23 @@ class ThreadSender(_ThreadEnd, Generic[T]):
                 if not inbox:
                     break
         except ChannelError as error:
-            self._failure = error
-            lost, self._inbox = tuple(inbox), collections.deque()
-            end.core.undelivered(lost)
+            self._fail(error)
+        except asyncio.CancelledError:
+            self._fail(ChannelBroken(f"{self.name}: the event loop that owns the channel is ending"))
+            raise
         finally:
             self._draining = False
             self._wake_waiting()
         if self._closed:
             end.close()
+
+    def _fail(self, failure: ChannelError) -> None:
+        """Nothing more gets through: refuse what comes, and report what stands in the inbox (CH-20)."""
+        self._failure = failure
+        self._window = 0
+        self._signalled = False  # whoever was between looking and appending posts a drain of its own
+        inbox = self._inbox
+        self._core.undelivered([inbox.popleft() for _ in range(len(inbox))])
 
     def _close_on_loop(self) -> None:
         if self._draining:
