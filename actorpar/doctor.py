@@ -28,7 +28,8 @@ BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `status` is "ok", "note" (works, but worth knowing) or "missing" (actorpar needs it)."""
+    """One line of the report. `status` is "ok", "note" (works, but worth knowing), "absent" (an extra that is not
+    installed) or "missing" (actorpar needs it)."""
 
     subject: str
     text: str
@@ -61,7 +62,7 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
     for name, purpose in REQUIRED.items():
         yield package(name, purpose, "missing")
     for name, purpose in OPTIONAL.items():
-        yield package(name, purpose, "ok")
+        yield package(name, purpose, "absent")
 
 
 def event_loop() -> Finding:
@@ -108,9 +109,8 @@ def cores(environment: Mapping[str, str]) -> Finding:
     bounds = [f"{name}={environment[name]}" for name in BLAS_VARIABLES if environment.get(name)]
     if bounds:
         return Finding("cores", f"{count}; {', '.join(bounds)}")
-    text = (
-        f"{count}; BLAS starts as many threads in every node: with several nodes on this host set {BLAS_VARIABLES[0]}"
-    )
+    advice = f"numerical libraries start as many threads in every process; bound them with {BLAS_VARIABLES[0]}"
+    text = f"{count}; {advice}"
     return Finding("cores", text, "note" if count > 1 else "ok")
 
 
@@ -131,9 +131,9 @@ def installed(name: str) -> str | None:
 
 
 def as_lines(findings: list[Finding]) -> str:
-    """One line for each finding: `subject: text`, marked unless it is ok."""
+    """One line for each finding: `subject: text`, marked if it is worth a look."""
     return "\n".join(
-        f"{finding.subject}: {finding.text}" + ("" if finding.status == "ok" else f" [{finding.status}]")
+        f"{finding.subject}: {finding.text}" + (f" [{finding.status}]" if finding.status in ("note", "missing") else "")
         for finding in findings
     )
 
@@ -144,7 +144,7 @@ def print_table(findings: list[Finding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    styles = {"ok": "green", "note": "yellow", "missing": "bold red"}
+    styles = {"ok": "green", "note": "yellow", "absent": "dim", "missing": "bold red"}
     table = Table(box=None, show_header=False, padding=(0, 1))
     for finding in findings:
         table.add_row(Text(finding.status, styles[finding.status]), finding.subject, Text(finding.text))

@@ -101,7 +101,7 @@ def test_cores_are_told_against_the_threads_of_blas(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     assert doctor.cores({"OMP_NUM_THREADS": "1"}) == doctor.Finding("cores", "4; OMP_NUM_THREADS=1")
     unbounded = doctor.cores({})
-    assert unbounded.text.startswith("4; BLAS starts as many threads")
+    assert unbounded.text.startswith("4; numerical libraries start as many threads")
     assert unbounded.status == "note"
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     assert doctor.cores({}).status == "ok"
