@@ -13,8 +13,6 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .channels.broadcast import Broadcast as Broadcast
     from .channels.broadcast import open_broadcast as open_broadcast
-    from .channels.ends import Receiver as Receiver
-    from .channels.ends import Sender as Sender
     from .channels.errors import ActorparError as ActorparError
     from .channels.errors import AllClosed as AllClosed
     from .channels.errors import ChannelAborted as ChannelAborted
@@ -42,8 +40,10 @@ if TYPE_CHECKING:
     from .channels.opening import tick as tick
     from .channels.permit import Permit as Permit
     from .channels.process import Process as Process
+    from .channels.receiver import Receiver as Receiver
     from .channels.select import Selector as Selector
     from .channels.select import select as select
+    from .channels.sender import Sender as Sender
     from .channels.statistics import Statistics as Statistics
     from .channels.threads import ThreadReceiver as ThreadReceiver
     from .channels.threads import ThreadSender as ThreadSender
@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "channels.broadcast": "Broadcast open_broadcast",
-    "channels.ends": "Receiver Sender",
+    "channels.receiver": "Receiver",
+    "channels.sender": "Sender",
     "channels.errors": "ActorparError AllClosed ChannelAborted ChannelBroken ChannelClosed ChannelEmpty ChannelError "
     "ChannelFull Deadlock EndMoved EndOfChannel InvalidCapacity InvalidGuard WouldBlock WrongLoop",
     "channels.group": "ProcessGroup par",

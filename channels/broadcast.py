@@ -6,11 +6,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from .ends import Receiver, Sender
 from .errors import InvalidCapacity
 from .flavors.broadcast import Hub
 from .flavors.lossy import Policy
 from .opening import Overflow, make_flavor
+from .receiver import Receiver
+from .sender import Sender
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple, cast, overload
 
-from .ends import End
+from .end import End
 from .errors import ActorparError
 from .ownership import Parcel
 from .process import Process, release_ends

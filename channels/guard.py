@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .flavors.base import NOTHING, Flavor
 
 if TYPE_CHECKING:
-    from .ends import End, Receiver, Sender
+    from .end import End
+from .receiver import Receiver
+from .sender import Sender
     from .waiters import GuardWaiter
 
 T = TypeVar("T")

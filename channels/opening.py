@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from .ends import Receiver, Sender
 from .errors import InvalidCapacity
 from .flavors.base import Flavor
 from .flavors.bounded import Bounded
 from .flavors.lossy import Lossy
 from .flavors.rendezvous import Rendezvous
 from .flavors.timer import After, Never, Tick
+from .receiver import Receiver
+from .sender import Sender
 
 T = TypeVar("T")
 

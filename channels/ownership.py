@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any, TypeVar, cast
 
-from .ends import MOVED, End
+from .end import MOVED, End
 
 T = TypeVar("T")
 

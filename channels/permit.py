@@ -11,8 +11,8 @@ from .process import pause
 from .runqueue import sleep, waiter_here
 
 if TYPE_CHECKING:
-    from .ends import Sender
     from .flavors.base import Flavor
+    from .sender import Sender
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from .errors import ChannelAborted
 from .waiters import CANCELLED, PARKED, Waiter
 
 if TYPE_CHECKING:
-    from .ends import End
+    from .end import End
     from .runqueue import RunQueue
 
 _R = TypeVar("_R")

@@ -11,11 +11,12 @@ from collections.abc import Coroutine
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast, overload
 
 from . import env
-from .ends import End, Receiver
+from .end import End
 from .errors import AllClosed, ChannelError, InvalidGuard
 from .flavors.base import NOTHING, Flavor
 from .guard import Default, Guard, ReceiveFrom, SendTo
 from .process import park, pause
+from .receiver import Receiver
 from .runqueue import RunQueue, run_queue, waiter_here
 from .waiters import BURIED, IDLE, PARKED, WAITING, GuardWaiter, Waiter
 

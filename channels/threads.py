@@ -24,9 +24,11 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from . import env
-from .ends import End, Receiver, Sender
+from .end import End
 from .errors import ChannelBroken, ChannelClosed, ChannelError, ChannelFull, EndOfChannel, WrongLoop
 from .process import Process
+from .receiver import Receiver
+from .sender import Sender
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from . import env
-from .ends import Sender
 from .flavors.base import Flavor
 from .process import Process
 from .runqueue import RunQueue
+from .sender import Sender
 from .waiters import Waiter
 
 logger = logging.getLogger("actorpar")

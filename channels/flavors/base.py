@@ -28,7 +28,7 @@ from ..statistics import Statistics
 from ..waiters import ENDED, GRANTED, IDLE, Waiter, WaitQueue, count_live, discard, sweep, wake, wake_all
 
 if TYPE_CHECKING:
-    from ..ends import End
+    from ..end import End
 
 #: The limit of a channel into which nothing may be sent any more.
 CLOSED: Final = -(1 << 29)

@@ -14,7 +14,7 @@ from ..waiters import GRANTED, IDLE, Waiter, wake
 from .base import NOTHING, UNLIMITED, Flavor
 
 if TYPE_CHECKING:
-    from ..ends import End
+    from ..end import End
 
 
 class Bounded(Flavor):

@@ -20,7 +20,7 @@ from ..waiters import DONE, ENDED, GRANTED, IDLE, QUEUED, Waiter, WaitQueue, fir
 from .base import NOTHING, Flavor
 
 if TYPE_CHECKING:
-    from ..ends import End
+    from ..end import End
 
 #: The item of a sender that waits for a permit instead of sending.
 PERMIT = object()
