@@ -12,8 +12,8 @@ from .flavors.base import NOTHING, Flavor
 
 if TYPE_CHECKING:
     from .end import End
-from .receiver import Receiver
-from .sender import Sender
+    from .receiver import Receiver
+    from .sender import Sender
     from .waiters import GuardWaiter
 
 T = TypeVar("T")
