@@ -42,8 +42,8 @@ class Event:
 
 
 def alternate(group: Group, loop: str, repeats: int, items: int, tell: Callable[[Event], None]) -> None:
-    """Run every case once, then every case again in the opposite order, then from the next case on, and so forth: no case
-    always runs first, or always after the same one."""
+    """Run every case once, then again in the opposite order, then from the next case on, and so forth: no case always
+    runs first, or always after the same one."""
     factory = loop_factory(loop)
     cases = [case for case in group.cases if _present(case, tell)]
     with group.around(items):
