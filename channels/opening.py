@@ -103,12 +103,14 @@ def after(seconds: float | None) -> Receiver[None]:
     """
     if seconds is None:
         return never()
+    if not isinstance(seconds, int | float) or seconds != seconds:
+        raise ValueError(f"after takes a number of seconds or None, not {seconds!r}")
     return Receiver(After(seconds))
 
 
 def tick(period: float) -> Receiver[None]:
     """One None each `period` seconds, without drift; ticks that nobody took in time become one (CH-51)."""
-    if not period > 0:
+    if not isinstance(period, int | float) or not period > 0:
         raise ValueError(f"a tick needs a period above 0 seconds, not {period!r}")
     return Receiver(Tick(period))
 

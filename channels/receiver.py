@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from . import env
 from .end import SHUT, End
 from .errors import ChannelEmpty, EndOfChannel
 from .flavors.base import NO_WAITERS, NOTHING, Flavor
@@ -55,12 +56,15 @@ class Receiver(End, Receiving[T_co]):
                 if not fuel:
                     core.queue.spend()
                 return item
-        process = current.get(core.queue.loop)
+        queue = core.queue
+        if env.thread_id() != queue.thread:
+            core.check_loop()  # the task that the table names may be that of another thread
+        process = current.get(queue.loop)
         if type(process) is Process:
             waiter = process.waiter
             waiter.state = PARKED
         else:
-            waiter = TaskWaiter(core.queue.loop, process)
+            waiter = TaskWaiter(queue.loop, process)
         waiter.end = self
         self.waits += 1
         core.receivers.append(waiter)
@@ -88,7 +92,7 @@ class Receiver(End, Receiving[T_co]):
     def receive_nowait(self) -> T_co:
         """Receive the next item now, or raise ChannelEmpty (CH-30); the other refusals are those of `receive`."""
         core = self.core
-        if not core.queue.fuel:
+        if not core.queue.fuel or env.thread_id() != core.queue.thread:
             core.check_loop()
         item: T_co = core.try_receive()
         if item is NOTHING:

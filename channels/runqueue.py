@@ -185,6 +185,8 @@ class RunQueue:
 
 def waiter_here(queue: RunQueue) -> Waiter:
     """The waiter of the process or task that runs now, ready to be queued."""
+    if env.thread_id() != queue.thread and asyncio._get_running_loop() is not queue.loop:
+        raise WrongLoop("this channel belongs to the event loop of another thread; cross with end.threadsafe()")
     process = current.get(queue.loop)
     if type(process) is Process:
         waiter: Waiter = process.waiter

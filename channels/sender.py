@@ -11,6 +11,7 @@ import collections
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from . import env
 from .end import SHUT, End
 from .errors import ChannelError, ChannelFull
 from .flavors.base import NO_WAITERS, Flavor
@@ -60,12 +61,15 @@ class Sender(End, Generic[T_contra]):
                 if not fuel:
                     core.queue.spend()
                 return
-        process = current.get(core.queue.loop)
+        queue = core.queue
+        if env.thread_id() != queue.thread:
+            core.check_loop()  # the task that the table names may be that of another thread
+        process = current.get(queue.loop)
         if type(process) is Process:
             waiter = process.waiter
             waiter.state = PARKED
         else:
-            waiter = TaskWaiter(core.queue.loop, process)
+            waiter = TaskWaiter(queue.loop, process)
         waiter.end = self
         waiter.item = item
         self.waits += 1
@@ -100,7 +104,7 @@ class Sender(End, Generic[T_contra]):
     def send_nowait(self, item: T_contra) -> None:
         """Send one item now, or raise ChannelFull with `.item` (CH-30); the other refusals are those of `send`."""
         core = self.core
-        if not core.queue.fuel:
+        if not core.queue.fuel or env.thread_id() != core.queue.thread:
             core.check_loop()
         if not core.try_send(item):
             raise ChannelFull(f"{core.name}: {ChannelFull.default}", item=item)

@@ -26,8 +26,9 @@ from typing import Any, Generic, Self, TypeVar
 from . import env
 from .end import End
 from .errors import ChannelBroken, ChannelClosed, ChannelError, ChannelFull, EndOfChannel, WrongLoop
-from .process import Process
+from .process import Process, pause
 from .receiver import Receiver
+from .runqueue import RunQueue
 from .sender import Sender
 
 T = TypeVar("T")
@@ -43,10 +44,13 @@ class _ThreadEnd:
     """What both handles share: an end of the channel, and the loop it lives on."""
 
     def __init__(self, end: End) -> None:
+        if end.closed:
+            raise end.core.refusal()
         end.core.check_loop()
         if end.core.queue.loop is None:
             raise WrongLoop(f"{end.name}: make the thread-safe handle on the event loop that owns the channel")
         self._end: Any = end.clone()
+        self._core = end.core
         self._queue = end.core.queue
         self._loop: asyncio.AbstractEventLoop = self._queue.loop
         self._closed = False
@@ -54,7 +58,7 @@ class _ThreadEnd:
     @property
     def name(self) -> str:
         """The name of the channel."""
-        return str(self._end.name)
+        return self._core.name
 
     def close(self) -> None:
         """Close the handle, from any thread; what was sent before is delivered first. Idempotent."""
@@ -68,11 +72,8 @@ class _ThreadEnd:
     def _close_on_loop(self) -> None:
         self._end.close()
 
-    def _post(self, callback: Callable[..., object], *args: Any) -> None:
-        try:
-            self._loop.call_soon_threadsafe(callback, *args)
-        except RuntimeError as error:
-            raise ChannelBroken(f"{self.name}: the event loop that owned the channel is closed") from error
+    def _loop_is_gone(self, item: Any = None) -> ChannelBroken:
+        return ChannelBroken(f"{self._core.name}: the event loop that owned the channel has ended", item=item)
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +100,6 @@ class ThreadSender(_ThreadEnd, Generic[T]):
         super().__init__(end)
         capacity = end.core.capacity
         self._window = WINDOW if capacity in (0, math.inf) else max(int(capacity), 16)
-        self._core = end.core
         self._inbox: collections.deque[T] = collections.deque()
         self._signalled = False
         self._draining = False
@@ -119,7 +119,12 @@ class ThreadSender(_ThreadEnd, Generic[T]):
         inbox.append(item)
         if not self._signalled:
             self._signalled = True
-            self._post(self._flush)
+            try:
+                self._loop.call_soon_threadsafe(self._flush)
+            except RuntimeError:
+                inbox.remove(item)
+                self._fail(self._loop_is_gone())
+                raise self._loop_is_gone(item) from None
 
     def send_nowait(self, item: T) -> None:
         """Send one item, or raise ChannelFull with `.item` if the window is full."""
@@ -161,7 +166,7 @@ class ThreadSender(_ThreadEnd, Generic[T]):
                 if not room.wait(min(left, PATIENCE)) and left <= PATIENCE:
                     raise TimeoutError(f"{self.name}: no room within {timeout} seconds")
                 if self._loop.is_closed():
-                    raise ChannelBroken(f"{self.name}: the event loop that owned the channel is closed", item=item)
+                    raise self._loop_is_gone(item)
             self._check(item)
 
     def _register(self, wake: Callable[[], object]) -> bool:
@@ -190,8 +195,10 @@ class ThreadSender(_ThreadEnd, Generic[T]):
         try:
             while True:
                 while inbox:
-                    if not end.send_ready(inbox):
-                        await end.send_first(inbox)
+                    if end.send_ready(inbox):
+                        await pause()  # threads may be as quick as this loop
+                    else:
+                        await self._send_first()
                     if self._waiting:
                         self._wake_waiting()
                 self._signalled = False
@@ -200,13 +207,19 @@ class ThreadSender(_ThreadEnd, Generic[T]):
         except ChannelError as error:
             self._fail(error)
         except asyncio.CancelledError:
-            self._fail(ChannelBroken(f"{self.name}: the event loop that owns the channel is ending"))
+            self._fail(self._loop_is_gone())
             raise
         finally:
             self._draining = False
             self._wake_waiting()
         if self._closed:
             end.close()
+
+    async def _send_first(self) -> None:
+        try:
+            await self._end.send_first(self._inbox)
+        except ChannelFull:  # the overflow policy "reject": this item is refused, and the next may have room
+            self._core.undelivered((self._inbox.popleft(),))
 
     def _fail(self, failure: ChannelError) -> None:
         """Nothing more gets through: refuse what comes, and report what stands in the inbox (CH-20)."""
@@ -244,14 +257,20 @@ class ThreadReceiver(_ThreadEnd, Generic[T]):
         if asyncio._get_running_loop() is self._loop:
             raise WrongLoop(f"{self.name}: this would block the loop of the channel; receive on the channel itself")
         request = self._request(most)
-        try:
-            return request.answer.result(timeout)
-        except TimeoutError:
-            self._post(request.withdraw)
+        deadline = math.inf if timeout is None else env.clock() + timeout
+        while True:
             try:
-                return request.answer.result()  # it may have come in the last moment
+                return request.answer.result(min(PATIENCE, max(deadline - env.clock(), 0)))
             except concurrent.futures.CancelledError:
-                raise TimeoutError(f"{self.name}: nothing to receive within {timeout} seconds") from None
+                if request.withdrawn:
+                    raise TimeoutError(f"{self.name}: nothing to receive within {timeout} seconds") from None
+                raise self._loop_is_gone() from None
+            except TimeoutError:
+                if self._loop.is_closed():
+                    raise self._loop_is_gone() from None
+                if env.clock() >= deadline and not request.withdrawn:
+                    request.withdraw()  # and wait for the answer: an item may have come in the last moment
+                    deadline = math.inf
 
     async def areceive(self) -> T:
         """`receive` for a coroutine of another event loop. Cancelled: nothing is lost."""
@@ -260,7 +279,7 @@ class ThreadReceiver(_ThreadEnd, Generic[T]):
             return (await asyncio.shield(asyncio.wrap_future(request.answer)))[0]
         except asyncio.CancelledError:
             request.answer.add_done_callback(self._keep)
-            self._post(request.withdraw)
+            request.withdraw()
             raise
 
     def __iter__(self) -> Iterator[T]:
@@ -275,8 +294,11 @@ class ThreadReceiver(_ThreadEnd, Generic[T]):
     def _request(self, most: int) -> _Request[T]:
         if self._closed:
             raise ChannelClosed()
-        request: _Request[T] = _Request(self._receive(most))
-        self._post(request.start, self._queue)
+        request: _Request[T] = _Request(self._queue, functools.partial(self._receive, most))
+        try:
+            self._loop.call_soon_threadsafe(request.start)
+        except RuntimeError:
+            raise self._loop_is_gone() from None
         return request
 
     async def _receive(self, most: int) -> list[T]:
@@ -288,24 +310,40 @@ class ThreadReceiver(_ThreadEnd, Generic[T]):
     def _keep(self, answer: concurrent.futures.Future[list[T]]) -> None:
         if not answer.cancelled() and answer.exception() is None:
             self._late.extend(answer.result())
+            if self._closed:
+                self._loop.call_soon_threadsafe(self._close_on_loop)
+
+    def _close_on_loop(self) -> None:
+        super()._close_on_loop()
+        self._core.undelivered([self._late.popleft() for _ in range(len(self._late))])
 
 
 class _Request(Generic[T]):
     """One receive that a thread has asked the loop for."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, list[T]]) -> None:
+    def __init__(self, queue: RunQueue, receive: Callable[[], Coroutine[Any, Any, list[T]]]) -> None:
         self.answer: concurrent.futures.Future[list[T]] = concurrent.futures.Future()
-        self._coroutine = coroutine
+        self.withdrawn = False
+        self._queue = queue
+        self._receive = receive
         self._process: Process[list[T]] | None = None
 
-    def start(self, queue: Any) -> None:
-        process: Process[list[T]] = queue.spawn(self._coroutine, "receive for a thread")
-        self._process = process
-        process.add_done_callback(self._done)
+    def start(self) -> None:
+        """On the loop: begin to receive."""
+        if self.withdrawn:
+            self.answer.cancel()
+            return
+        self._process = self._queue.spawn(self._receive(), "receive for a thread")
+        self._process.add_done_callback(self._done)
 
     def withdraw(self) -> None:
-        assert self._process is not None
-        self._process.cancel()
+        """From any thread: give up; the answer tells whether an item had come before."""
+        self.withdrawn = True
+        self._queue.loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._process is not None:
+            self._process.cancel()
 
     def _done(self, process: Process[list[T]]) -> None:
         if process.cancelled():
