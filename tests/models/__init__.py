@@ -1,0 +1,1 @@
+"""Exhaustive search of small worlds, driving the shipped channels and run queue."""
