@@ -89,5 +89,5 @@ def _goals(axis: Any, verdicts: Sequence[Verdict]) -> None:
         axis.text(min(part, WIDEST) + 0.02, row, f"{part:.2f}", va="center", fontsize=7)
     axis.axvline(1, color="black", linewidth=1)
     axis.set(title="goals: reached / limit; met left of the line", xlim=(0, WIDEST + 0.25))
-    axis.set(ylim=(len(verdicts) - 0.5, -0.5))
+    axis.set(ylim=(max(1, len(verdicts)) - 0.5, -0.5))
     axis.set_yticks(range(len(verdicts)), labels, fontsize=7)
