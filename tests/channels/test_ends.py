@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import warnings
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,13 @@ from actorpar.testing import Trial
 from .conftest import Channel
 
 pytestmark = pytest.mark.virtual_time
+
+
+def drop(ends: list[Any]) -> None:
+    """Forget the last references to some ends."""
+    ends.clear()
+    gc.collect()
+
 
 capacities = pytest.mark.parametrize("capacity", [0, 1, float("inf")])
 
@@ -133,9 +141,10 @@ async def test_ch25_a_dropped_sender_warns_and_is_closed(trial: Trial) -> None:
     tx, rx = ap.open_channel[int](1, name="dropped")
     trial.keep(rx)
     receiving = await trial.started_and_waiting(rx.receive)
+    ends = [tx]
+    del tx
     with pytest.warns(ResourceWarning, match="open Sender of dropped was dropped"):
-        del tx
-        gc.collect()
+        drop(ends)
     await trial.fails(ap.EndOfChannel, receiving)
 
 
@@ -144,9 +153,10 @@ async def test_ch25_a_dropped_receiver_warns_and_is_closed(trial: Trial) -> None
     trial.keep(tx)
     tx.send_nowait(1)
     sending = await trial.started_and_waiting(tx.send, 2)
+    ends = [rx]
+    del rx
     with pytest.warns(ResourceWarning, match="open Receiver of dropped was dropped"):
-        del rx
-        gc.collect()
+        drop(ends)
     await trial.fails(ap.ChannelBroken, sending)
 
 
