@@ -37,7 +37,7 @@ clock: Callable[[], float] = time.perf_counter
 wall_clock: Callable[[], float] = time.time
 #: The one source of randomness; seed it to replay a run.
 random = _random.Random()
-#: Identity of the calling thread.
+#: Identity of the calling thread; the ends bind it when they are imported, for it is on their hot path.
 thread_id: Callable[[], int] = threading.get_ident
 #: The coroutine function behind every pause of the library.
 sleep = asyncio.sleep

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from . import env
 from .end import SHUT, End
+from .env import thread_id
 from .errors import ChannelEmpty, EndOfChannel
 from .flavors.base import NO_WAITERS, NOTHING, Flavor
 from .guard import Receiving
@@ -57,7 +57,7 @@ class Receiver(End, Receiving[T_co]):
                     core.queue.spend()
                 return item
         queue = core.queue
-        if env.thread_id() != queue.thread:
+        if thread_id() != queue.thread:
             core.check_loop()  # the task that the table names may be that of another thread
         process = current.get(queue.loop)
         if type(process) is Process:
@@ -92,7 +92,7 @@ class Receiver(End, Receiving[T_co]):
     def receive_nowait(self) -> T_co:
         """Receive the next item now, or raise ChannelEmpty (CH-30); the other refusals are those of `receive`."""
         core = self.core
-        if not core.queue.fuel or env.thread_id() != core.queue.thread:
+        if not core.queue.fuel or thread_id() != core.queue.thread:
             core.check_loop()
         item: T_co = core.try_receive()
         if item is NOTHING:

@@ -11,8 +11,8 @@ import collections
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from . import env
 from .end import SHUT, End
+from .env import thread_id
 from .errors import ChannelError, ChannelFull
 from .flavors.base import NO_WAITERS, Flavor
 from .process import Process, park, pause
@@ -62,7 +62,7 @@ class Sender(End, Generic[T_contra]):
                     core.queue.spend()
                 return
         queue = core.queue
-        if env.thread_id() != queue.thread:
+        if thread_id() != queue.thread:
             core.check_loop()  # the task that the table names may be that of another thread
         process = current.get(queue.loop)
         if type(process) is Process:
@@ -92,10 +92,9 @@ class Sender(End, Generic[T_contra]):
         if waiter.state == GRANTED and core.plain and self.core is core and not core.timed:
             waiter.state, waiter.item, waiter.end = IDLE, None, None
             core.limit += 1
-            buffer = core.buffer
-            buffer.append(item)
-            if len(buffer) > core.peak:
-                core.peak = len(buffer)
+            core.buffer.append(item)
+            if len(core.buffer) > core.peak:
+                core.peak = len(core.buffer)
             if core.receivers and wake(core.receivers, GRANTED):
                 core.held += 1
             return
@@ -104,7 +103,7 @@ class Sender(End, Generic[T_contra]):
     def send_nowait(self, item: T_contra) -> None:
         """Send one item now, or raise ChannelFull with `.item` (CH-30); the other refusals are those of `send`."""
         core = self.core
-        if not core.queue.fuel or env.thread_id() != core.queue.thread:
+        if not core.queue.fuel or thread_id() != core.queue.thread:
             core.check_loop()
         if not core.try_send(item):
             raise ChannelFull(f"{core.name}: {ChannelFull.default}", item=item)

@@ -145,6 +145,7 @@ class ThreadSender(_ThreadEnd, Generic[T]):
         self.send(item)
 
     def close(self) -> None:
+        """Close the handle, from any thread; what was sent before is delivered first. Idempotent."""
         self._window = 0  # so that the hot path of `send` needs no other test
         super().close()
 
