@@ -85,7 +85,7 @@ class Process(AwaiterCount, Future[_R]):
     """
 
     __slots__ = (
-        "_awaiters", "_cancel_message", "_cancel_requests", "_context", "_coroutine", "_fut_waiter", "_must_cancel",
+        "_awaiters", "_cancel_message", "_cancel_requests", "_cancel_sent", "_context", "_coroutine", "_fut_waiter", "_must_cancel",
         "_name", "ends", "propagate", "queue", "run", "step", "waiter",
     )  # fmt: skip
 
@@ -104,7 +104,8 @@ class Process(AwaiterCount, Future[_R]):
         self._awaiters = 0
         self._name = name or f"process-{next(_names)}"
         self._fut_waiter: Future[Any] | None = None
-        self._must_cancel = False
+        self._must_cancel = False  # due at the next await
+        self._cancel_sent = False  # on its way to a process that waited on a channel: `uncancel` cannot take it back
         self._cancel_requests = 0
         self._cancel_message: Any = None
 
@@ -149,9 +150,9 @@ class Process(AwaiterCount, Future[_R]):
         self._cancel_message = msg
         self.step = self._throw_cancelled
         if self.waiter.state == PARKED:
-            self.waiter.state = CANCELLED  # on its way: `uncancel` cannot take it back
+            self.send_cancel()
             self.queue.push(self)
-        else:
+        elif not self._cancel_sent:
             self._must_cancel = True
         return True
 
@@ -187,14 +188,16 @@ class Process(AwaiterCount, Future[_R]):
     def block_on(self, future: Any) -> None:
         """The coroutine yielded a future: run again when it is done."""
         if not getattr(future, "_asyncio_future_blocking", False):
-            self._fail_next(RuntimeError(f"a process can await channels and asyncio futures, not {future!r}"))
+            self._fail_next(
+                RuntimeError(f"a process awaits channels and asyncio futures, not a {type(future).__name__}")
+            )
             return
         future._asyncio_future_blocking = False
         if future is self:
             self._fail_next(RuntimeError(f"{self!r} awaits itself"))
             return
         if future.get_loop() is not self.queue.loop:
-            self._fail_next(RuntimeError(f"{self!r} awaits {future!r}, which belongs to another event loop"))
+            self._fail_next(RuntimeError(f"{self!r} awaits a {type(future).__name__} of another event loop"))
             return
         self._fut_waiter = future
         future.add_done_callback(self._future_done, context=self.queue._context)
@@ -202,21 +205,31 @@ class Process(AwaiterCount, Future[_R]):
             self._must_cancel = False
             self.step = self._coroutine.send
 
+    def send_cancel(self) -> None:
+        """The process stands in the queue of a channel: nobody may choose it any more, for it will be cancelled."""
+        self.waiter.state = CANCELLED
+        self._must_cancel = False
+        self._cancel_sent = True
+
     def succeed(self, result: Any) -> None:
         """The coroutine returned."""
         if self._must_cancel:
             self.fall(self._cancelled_error())
             return
-        self._release(None)
-        _set_result(self, result)
+        try:
+            self._release(None)
+        finally:
+            _set_result(self, result)
 
     def fall(self, failure: BaseException) -> None:
         """The coroutine raised."""
-        self._release(failure)
-        if isinstance(failure, CancelledError):
-            _set_cancelled(self, msg=failure.args[0] if failure.args else None)
-        else:
-            _set_exception(self, failure)
+        try:
+            self._release(failure)
+        finally:
+            if isinstance(failure, CancelledError):
+                _set_cancelled(self, msg=failure.args[0] if failure.args else None)
+            else:
+                _set_exception(self, failure)
 
     def _release(self, failure: BaseException | None) -> None:
         self.step = _finished
@@ -230,7 +243,7 @@ class Process(AwaiterCount, Future[_R]):
         self.queue.resume(self)
 
     def _throw_cancelled(self, _: None) -> Any:
-        self._must_cancel = False
+        self._must_cancel = self._cancel_sent = False
         self.step = self._coroutine.send
         return self._coroutine.throw(self._cancelled_error())
 

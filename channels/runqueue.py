@@ -24,7 +24,7 @@ from typing import Any, TypeVar, cast
 from . import env
 from .errors import WrongLoop
 from .process import PARK, AwaiterCount, Process, park
-from .waiters import CANCELLED, PARKED, TaskWaiter, Waiter
+from .waiters import PARKED, TaskWaiter, Waiter
 
 _R = TypeVar("_R")
 
@@ -153,15 +153,13 @@ class RunQueue:
                         process.succeed(stop.value)
                     except BaseException as failure:
                         # Our own frame would keep alive, with the failure, whoever ran last in this turn.
-                        trace = failure.__traceback__
-                        process.fall(failure.with_traceback(trace and trace.tb_next))
+                        process.fall(failure.with_traceback(failure.__traceback__ and failure.__traceback__.tb_next))
                         if isinstance(failure, KeyboardInterrupt | SystemExit):
                             raise
                     else:
                         if signal is PARK:
                             if process._must_cancel and process.waiter.state == PARKED:
-                                process.waiter.state = CANCELLED
-                                process._must_cancel = False
+                                process.send_cancel()
                                 ready.append(process)
                         elif signal is None:
                             ready.append(process)
@@ -174,7 +172,7 @@ class RunQueue:
                 stride, budget = (min(32, stride + 1), env.BUDGET) if now - before < quick else (1, env.SLOW_BUDGET)
             self._stride = stride
             loop.call_soon(self._callback, context=self._context)
-        except (KeyboardInterrupt, SystemExit):
+        except BaseException:
             loop.call_soon(self._callback, context=self._context)
             raise
         finally:
@@ -228,8 +226,9 @@ def run_queue(loop: asyncio.AbstractEventLoop | None = None) -> RunQueue:
             raise WrongLoop("no event loop is running here; call this from a coroutine, for example under ap.run(main)")
     queue = _queues.get(loop)
     if queue is None:
-        for other in [other for other in _queues if other.is_closed()]:
-            del _queues[other]  # a queue holds its loop, so weak keys would not help
+        for other in list(_queues):  # other threads add and remove theirs meanwhile
+            if other.is_closed():
+                _queues.pop(other, None)  # a queue holds its loop, so weak keys would not help
         queue = _queues[loop] = RunQueue(loop)
         if loop.get_debug():
             from .waitgraph import watch

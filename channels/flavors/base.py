@@ -362,7 +362,9 @@ class Flavor:
             if self.on_undelivered is not None:
                 try:
                     self.on_undelivered(item)
-                except Exception as error:
+                except (KeyboardInterrupt, SystemExit):
+                    raise
+                except BaseException as error:
                     context = {"message": f"{self.name}: on_undelivered raised", "exception": error}
                     (self.queue.loop or asyncio.get_running_loop()).call_exception_handler(context)
 
