@@ -9,10 +9,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import actorpar as ap
 from actorpar.channels import env
 
 from .encoding import Decoder, encoding_of
@@ -20,10 +18,11 @@ from .errors import Changed, FetchError, HttpFailure, ShortBody, TooLarge
 from .job import Checksum, Job, Outcome, Status
 from .landing import digest_of, page_links, unbroken
 from .large import LargeFile, fetch_large
+from .lines import Lines
 from .links import is_page
 from .messages import Landing, Note
-from .names import name_from_disposition
-from .partfile import Journal, discard
+from .names import PART, name_from_disposition
+from .partfile import Journal, clear_part, discard
 from .plan import Plan
 from .resume import Version, version_of
 from .retry import PROGRESS
@@ -32,21 +31,12 @@ from .unmeasured import fetch_unmeasured
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
+    from yarl import URL
 
     from .run import Placement, Run
 
 #: Bodies up to this length come whole and are written in one go.
 SMALL = 256 * 1024
-
-
-@dataclass(slots=True)
-class Lines:
-    """The channels that a worker sends on."""
-
-    notes: ap.Sender[Note]
-    outcomes: ap.Sender[Outcome]
-    small: ap.Sender[Landing]
-    large: ap.Sender[Landing]
 
 
 class Attempt:
@@ -57,26 +47,25 @@ class Attempt:
         self.lines = lines
         self.job = job
         self.progress = 0
-        self.final_url: str | None = None
+        self.final_url: URL | None = None
         #: Whether the next attempt goes on from what this one brought.
         self.keeps = False
         self._judged = 0
 
-    async def go(self) -> Note:
-        """Make the attempt; the note tells what is settled. Raises FetchError."""
+    async def go(self) -> None:
+        """Make the attempt: in the end the file was handed on, or it was skipped and settled. Raises FetchError."""
         run, job = self.run, self.job
         exists, journal = run.state(job)
-        if exists:
-            there = await self._there_already()
-            if there is not None:
-                return there
+        if exists and await self._there_already():
+            return
         if run.options.dry_run:
-            return await self._look()
-        if journal is not None and job.ranges and (journal.version.validator or job.checksum):
-            return await self._resume(journal)
-        if journal is not None:
-            await unbroken(discard, run.path(job.name))
-        return await self._afresh()
+            await self._look()
+        elif journal is not None and job.ranges and (journal.version.validator or job.checksum):
+            await self._resume(journal)
+        else:
+            if journal is not None:
+                await unbroken(discard, run.path(job.name))
+            await self._afresh()
 
     def pause_after(self, error: FetchError) -> float | None:
         """Count a failure; seconds to wait before the next attempt, None if there is to be none.
@@ -94,53 +83,57 @@ class Attempt:
         rounds = (max(job.failures, job.changes) - 1) // job.usable + 1
         return self.run.options.retry.pause(rounds, error.retry_after, env.random)
 
-    async def _there_already(self) -> Note | None:
-        """Skip what is there and right, with no request or with one that brings no body."""
+    async def _there_already(self) -> bool:
+        """Skip what is there and right, with no request or with one that brings no body; False if it is not."""
         run, job = self.run, self.job
         path = run.path(job.name)
         if run.options.existing == "skip" or (job.checksum and await unbroken(_has_digest, path, job.checksum)):
             job.attempts -= 1
-            return await self._skip(path, job.url, page=path.endswith((".html", ".htm")))
+            await self._skip(path, page=path.endswith((".html", ".htm")))
+            return True
         if job.checksum is not None or run.options.dry_run:
-            return None
+            return False
         try:
             answer = await run.client.open(job.url, method="HEAD")
         except HttpFailure:
-            return None  # many servers know only GET
+            return False  # many servers know only GET
         answer.release()
         placement = run.place(job, proposal_of(answer), version_of(answer.headers))
         if not placement.complete:
             run.give_back(job, placement)
-            return None
-        return await self._skip(placement.path, str(answer.url), page=shows_page(answer))
+            return False
+        self.final_url = answer.url
+        await self._skip(placement.path, page=shows_page(answer))
+        return True
 
-    async def _skip(self, path: str, address: str, *, page: bool) -> Note:
-        links = await unbroken(page_links, path, address) if page and self.run.options.follow else []
-        size = self.run.size(path)
-        await self.lines.outcomes.send(outcome(self.run, self.job, "skipped", path=path, total=size))
-        return Note(settled=1, links=links)
+    async def _skip(self, path: str, *, page: bool) -> None:
+        run, job, url = self.run, self.job, self.final_url
+        links = await unbroken(page_links, path, str(url or job.url)) if page and run.options.follow else []
+        done = outcome(run, job, "skipped", path=path, total=run.size(path), final_url=url)
+        await self.lines.outcomes.send(done)
+        await self.lines.notes.send(Note(settled=1, links=links))
 
-    async def _look(self) -> Note:
+    async def _look(self) -> None:
         """Dry run: ask, and tell."""
         answer = await self.run.client.open(self.job.url, method="HEAD")
-        self.final_url = str(answer.url)
+        self.final_url = answer.url
         answer.release()
         version = version_of(answer.headers)
         placement = self.run.place(self.job, proposal_of(answer), version)
         status: Status = "skipped" if placement.complete else "planned"
         known: dict[str, Any] = {"path": placement.path, "total": version.total, "final_url": self.final_url}
         await self.lines.outcomes.send(outcome(self.run, self.job, status, **known))
-        return Note(settled=1)
+        await self.lines.notes.send(Note(settled=1))
 
-    async def _afresh(self) -> Note:
+    async def _afresh(self) -> None:
         answer = await self.run.client.open(self.job.url)
         try:
-            return await self._receive(answer)
+            await self._receive(answer)
         finally:
             if not answer.content.at_eof():
                 answer.close()
 
-    async def _resume(self, journal: Journal) -> Note:
+    async def _resume(self, journal: Journal) -> None:
         """Go on where the journal ends, with the version it speaks of."""
         run, job, version = self.run, self.job, journal.version
         assert version.total is not None
@@ -148,40 +141,44 @@ class Attempt:
         claim = plan.claim()
         if claim is None:  # killed between the last byte and the name: nothing is missing
             placement = run.place(job, None, version)
-            return await fetch_large(self, LargeFile(version, placement, plan, journal), None)
+            await fetch_large(self, LargeFile(version, placement, plan, journal), None)
+            return
         span = (claim.position, claim.stop)
         answer = await run.client.open(job.url, span=span, if_range=version.validator)
         try:
             if answer.status == 200:  # another version, or a server without ranges: this answer is the whole file
                 await unbroken(discard, run.path(job.name))
-                return await self._receive(answer)
+                await self._receive(answer)
+                return
             check_span(answer, version, *span)
-            self.final_url = str(answer.url)
+            self.final_url = answer.url
             placement = run.place(job, proposal_of(answer), version)
-            return await fetch_large(self, LargeFile(version, placement, plan, journal), Begun(claim, answer, span[1]))
+            await fetch_large(self, LargeFile(version, placement, plan, journal), Begun(claim, answer, span[1]))
         finally:
             if not answer.content.at_eof():
                 answer.close()
 
-    async def _receive(self, answer: ClientResponse) -> Note:
+    async def _receive(self, answer: ClientResponse) -> None:
         """A whole file is coming."""
         run, options = self.run, self.run.options
-        self.final_url = str(answer.url)
-        version, encoding = version_of(answer.headers), encoding_of(answer.headers.get("Content-Encoding"))
+        self.final_url = answer.url
+        version = version_of(answer.headers)
         total = version.total
         self.check_size(total or 0)
         placement = run.place(self.job, proposal_of(answer), version)
         if placement.complete:
-            return await self._skip(placement.path, self.final_url, page=shows_page(answer))
-        if total is None:
+            await self._skip(placement.path, page=shows_page(answer))
+        elif total is None:
+            encoding = encoding_of(answer.headers.get("Content-Encoding"))
             decoder = Decoder(encoding, options.max_expansion) if encoding else None
-            return await fetch_unmeasured(self, answer, version, placement, decoder)
-        if total <= SMALL:
-            return await self.hand_on(answer, version, placement, await self._small_body(answer, total))
-        plan = Plan(total, min_split=options.min_split, split=options.split)
-        claim = plan.claim()
-        assert claim is not None
-        return await fetch_large(self, LargeFile(version, placement, plan, None), Begun(claim, answer, total))
+            await fetch_unmeasured(self, answer, version, placement, decoder)
+        elif total <= SMALL:
+            await self.hand_on(answer, version, placement, await self._small_body(answer, total))
+        else:
+            plan = Plan(total, min_split=options.min_split, split=options.split)
+            claim = plan.claim()
+            assert claim is not None
+            await fetch_large(self, LargeFile(version, placement, plan, None), Begun(claim, answer, total))
 
     async def _small_body(self, answer: ClientResponse, total: int) -> bytes:
         read = self.run.intake.reader(answer, self.job.host)
@@ -194,14 +191,16 @@ class Attempt:
             chunks.append(data)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def hand_on(self, answer: ClientResponse, version: Version, placement: Placement, data: bytes) -> Note:
+    async def hand_on(self, answer: ClientResponse, version: Version, placement: Placement, data: bytes) -> None:
         """A file that came whole in memory goes to the scribe."""
-        self.job.received += self.progress
-        url = self.final_url or self.job.url
-        landing = Landing(self.job, url, version, placement.path, len(data), data=data, twin=placement.twin)
-        landing.page = shows_page(answer)
+        run, job = self.run, self.job
+        job.received += self.progress
+        landing = Landing(job, answer.url, version, placement.path, len(data), data, None, placement.twin)
+        if run.options.follow:
+            landing.page = shows_page(answer)
+        if run.listing.has(job.name + PART):
+            await unbroken(clear_part, run.path(job.name))
         await self.lines.small.send(landing)
-        return Note()
 
     def check_size(self, size: int) -> None:
         """Raise TooLarge for a file of at least `size` bytes that is not wanted."""

@@ -35,7 +35,7 @@ from .errors import (
     Timeout,
     UnknownScheme,
 )
-from .lists import SCHEMES, check_url
+from .lists import PLAIN_URL, SCHEMES, check_url
 from .options import Options
 from .pool import Pool
 from .retry import failure_of_status, parse_retry_after
@@ -111,8 +111,8 @@ class Client:
         return session
 
     async def _request(self, session: ClientSession, method: str, url: URL, headers: dict[str, str]) -> ClientResponse:
-        proxy = self._options.proxy or self._environment_proxy(url)
-        password = self._password(url)
+        proxy = self._options.proxy or (self._environment_proxy(url) if self._proxies else None)
+        password = self._password(url) if self._passwords is not None else None
         if password is not None:
             headers = {**headers, "Authorization": password}
         try:
@@ -161,6 +161,8 @@ class Client:
 
 def _url(address: str) -> URL:
     """The address byte for byte where it can be sent so: signed URLs do not survive normalization."""
+    if PLAIN_URL.fullmatch(address):
+        return URL(address, encoded=True)
     try:
         url = URL(address, encoded=_SAFE.issuperset(address))
         _ = url.host

@@ -28,7 +28,7 @@ _UNREACHABLE = (NameResolution, ConnectFailure, ConnectTimeout)
 class Dispatcher:
     """State of the process, and what each message does to it."""
 
-    def __init__(self, run: Run, follower: Follower, jobs: ap.Sender[Job | Help | Doomed]) -> None:
+    def __init__(self, run: Run, follower: Follower, jobs: ap.Sender[list[Job] | Help | Doomed]) -> None:
         options = run.options
         self.frontier = Frontier(
             places=options.connections, per_host=options.per_host, memory=MEMORY, clock=env.clock
@@ -79,8 +79,8 @@ class Dispatcher:
             frontier.recovered(note.alive)
         if note.tired is not None and note.reason is not None:
             self._tired(note.tired, note.pause, note.reason)
-        if note.again is not None:
-            frontier.push(note.again, again=True)
+        for job in reversed(note.again):
+            frontier.push(job, again=True)
         if note.wanting is not None:
             self._wanting.append(note.wanting)
         for url in note.links:
@@ -89,9 +89,10 @@ class Dispatcher:
 
     def hand_out(self) -> None:
         """Fill the free places: with jobs, then with helpers of large files."""
-        while (job := self.frontier.next()) is not None:
-            error = self._dead.get(job.host)
-            self._jobs.send_nowait(job if error is None else Doomed(job, error))
+        while batch := self.frontier.next():
+            host = batch[0].host
+            error = self._dead.get(host) if self._dead else None
+            self._jobs.send_nowait(batch if error is None else Doomed(batch, host, error))
         if self._wanting:
             self._wanting = [transfer for transfer in self._wanting if not transfer.over]
             for transfer in self._wanting:
@@ -116,7 +117,7 @@ async def dispatch(
     follower: Follower,
     files: ap.Receiver[Job | None],
     notes: ap.Receiver[Note],
-    jobs: ap.Sender[Job | Help | Doomed],
+    jobs: ap.Sender[list[Job] | Help | Doomed],
 ) -> None:
     """The process."""
     desk = Dispatcher(run, follower, jobs)

@@ -17,6 +17,11 @@ from typing import IO
 
 from .job import Job
 
+#: Most jobs that are handed out at once.
+BATCH = 8
+#: Jobs per place that are read ahead of need.
+STORE = 32
+
 
 class Spill:
     """A first-in first-out queue of jobs in an unnamed temporary file; empty, it holds no file."""
@@ -94,21 +99,26 @@ class Frontier:
                 return
         self._enqueue(job, front=again)
 
-    def next(self) -> Job | None:
-        """The next job that may start now; it takes a place of its host until `leave`."""
-        self._wake()
+    def next(self) -> list[Job]:
+        """Jobs of one host that may start now, one after the other in one place, which they hold until `leave`.
+
+        Several only of a long queue, so that the last of it is shared by all places; none if nothing may start.
+        """
+        if self._resting:
+            self._wake()
         if self._in_memory <= self._memory // 2 and len(self._spill):
             for job in self._spill.pop(self._memory - self._in_memory):
                 self._enqueue(job, front=False)
         if self.active >= self._places or not self._ready:
-            return None
+            return []
         host = self._ready.popleft()
-        job = host.queue.popleft()
-        self._in_memory -= 1
+        queue = host.queue
+        jobs = [queue.popleft() for _ in range(max(1, min(BATCH, len(queue) // (4 * self._per_host))))]
+        self._in_memory -= len(jobs)
         host.active += 1
         self.active += 1
         self._offer(host)
-        return job
+        return jobs
 
     def leave(self, key: str) -> None:
         """A place of this host is free again."""
@@ -162,13 +172,15 @@ class Frontier:
 
     def wait(self) -> float | None:
         """Seconds until a resting host wakes; None when none rests."""
+        if not self._resting:
+            return None
         self._wake()
         return max(0.0, self._resting[0][0] - self._clock()) if self._resting else None
 
     @property
     def hungry(self) -> bool:
         """Whether to read more of the list: little is in store, or a place is free that no waiting job can use."""
-        return self._in_memory < 2 * self._places or (self.active < self._places and not self._ready)
+        return self._in_memory < STORE * self._places or (self.active < self._places and not self._ready)
 
     @property
     def spilled(self) -> int:
@@ -197,7 +209,7 @@ class Frontier:
 
     def _offer(self, host: _Host) -> None:
         """Restore the invariant of `_ready` for a host that is not in it."""
-        if host.queue and host.active < self._per_host and host.rest_until <= self._clock():
+        if host.queue and host.active < self._per_host and (not host.rest_until or host.rest_until <= self._clock()):
             self._ready.append(host)
 
     def _wake(self) -> None:
@@ -209,6 +221,7 @@ class Frontier:
 
     def _forget(self, host: _Host) -> None:
         """Keep nothing of a host that has nothing to do and nothing to remember."""
-        idle = not host.queue and not host.active and host.rest_until <= self._clock()
-        if idle and self._hosts.get(host.key) is host:
+        if host.queue or host.active or (host.rest_until and host.rest_until > self._clock()):
+            return
+        if self._hosts.get(host.key) is host:
             del self._hosts[host.key]

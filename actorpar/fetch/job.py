@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -97,7 +98,8 @@ class Outcome:
 
     job: Job
     status: Status
-    final_url: str | None = None
+    #: A str, or what becomes one when it is wanted.
+    final_url: object = None
     path: str | None = None
     received: int = 0
     total: int | None = None
@@ -105,7 +107,7 @@ class Outcome:
     segments: int = 1
     seconds: float = 0.0
     error: FetchError | None = None
-    links: list[str] = field(default_factory=list)
+    links: Sequence[str] = ()
 
 
 def host_of(url: str) -> str:

@@ -36,10 +36,11 @@ class LargeFile:
     journal: Journal | None
 
 
-async def fetch_large(attempt: Attempt, file: LargeFile, begun: Begun | None) -> Note:
+async def fetch_large(attempt: Attempt, file: LargeFile, begun: Begun | None) -> None:
     """Bring the file and hand it to the verifier; `begun` is None when nothing is missing. Raises FetchError."""
     run, options, journal = attempt.run, attempt.run.options, file.journal
     part = PartFile(run.path(attempt.job.name), attempt.job.url, file.version, durable=options.fsync == "file")
+    await attempt.lines.give_back()
     handed_on = False
     try:
         done = journal.done if journal is not None else ()
@@ -63,7 +64,6 @@ async def fetch_large(attempt: Attempt, file: LargeFile, begun: Begun | None) ->
     finally:
         if not handed_on:
             await unbroken(part.abandon)
-    return Note()
 
 
 async def _transfer(attempt: Attempt, file: LargeFile, part: PartFile, begun: Begun) -> int:

@@ -18,7 +18,8 @@ ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b")
 SCHEMES = ("http", "https")
 
 _FIELD = re.compile(rf"({'|'.join(ALGORITHMS)}|out)=(.*)")
-_PLAIN_URL = re.compile(r"https?://[a-z0-9.-]+(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?/[!$&'()*+,./0-9:;=?@A-Z_a-z~-]*")
+#: URLs that need no closer look; most are.
+PLAIN_URL = re.compile(r"https?://[a-z0-9.-]+(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?/[!$&'()*+,./0-9:;=?@A-Z_a-z~-]*")
 #: A scheme, and not the host and port of `host:80/path`.
 _OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?![0-9])")
 
@@ -32,6 +33,9 @@ def parse_line(line: str) -> Job | None:
     checksum: Checksum | None = None
     name = ""
     for word in words:
+        if PLAIN_URL.fullmatch(word):
+            urls.append(word)
+            continue
         match = _FIELD.fullmatch(word)
         if match is None:
             urls.append(check_url(word))
@@ -46,7 +50,7 @@ def parse_line(line: str) -> Job | None:
 
 def check_url(text: str) -> str:
     """The URL itself, without its fragment; raises InvalidUrl or UnknownScheme."""
-    if _PLAIN_URL.fullmatch(text):
+    if PLAIN_URL.fullmatch(text):
         return text
     try:
         parts = urlsplit(text)

@@ -28,9 +28,10 @@ class Help:
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """A job that cannot be done, with the reason: for the report."""
+    """Jobs of a host that cannot be reached, with the reason: for the report."""
 
-    job: Job
+    jobs: list[Job]
+    host: str
     error: FetchError
 
 
@@ -44,8 +45,8 @@ class Note:
     settled: int = 0
     #: URLs found in pages.
     links: Sequence[str] = ()
-    #: This job goes back to the front of its queue.
-    again: Job | None = None
+    #: These jobs go back to the front of their queues, the first one first.
+    again: Sequence[Job] = ()
     #: This host rests for so many seconds: it failed as a host.
     tired: str | None = None
     pause: float = 0.0
@@ -70,7 +71,8 @@ class Landing:
     """Worker to scribe or verifier: a file that has come whole, in memory or as a part, and the name it is to get."""
 
     job: Job
-    final_url: str
+    #: A str, or what becomes one when it is wanted.
+    final_url: object
     version: Version
     final: str
     size: int

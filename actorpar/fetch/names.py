@@ -126,10 +126,10 @@ def _extended_value(value: str) -> str | None:
 
 def numbered(path: str) -> Iterator[str]:
     """`path`, then `path` with 1, 2, … before its extension."""
+    yield path
     folder, _, name = path.rpartition("/")
     stem, extension = split_extension(name)
     prefix = folder + "/" if folder else ""
-    yield path
     for number in itertools.count(1):
         yield f"{prefix}{stem}.{number}{extension}"
 

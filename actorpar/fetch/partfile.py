@@ -67,6 +67,15 @@ def discard(final: str) -> None:
             pass
 
 
+def clear_part(final: str) -> None:
+    """Remove a part that is of no use, unless another process is writing it: FileBusy."""
+    fd = open_locked(final + PART)
+    try:
+        discard(final)
+    finally:
+        os.close(fd)
+
+
 class PartFile:
     """The part of one file while it is written."""
 

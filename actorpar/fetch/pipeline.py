@@ -11,12 +11,12 @@ from typing import Any
 
 import actorpar as ap
 
-from .attempt import Lines
 from .client import Client
 from .dispatch import dispatch
 from .errors import DirectoryNotWritable, Interrupted
 from .job import Job, Outcome
 from .landing import Desk, LandingRules, outcome_of, scribe, unbroken, verifier
+from .lines import Lines
 from .links import Follower
 from .listing import Listing
 from .messages import Doomed, Help, Landing, Note
@@ -30,6 +30,8 @@ from .worker import worker
 
 #: Threads beyond the connections: each of those may be waiting for a name, and the disk must not wait for that.
 SPARE_THREADS = 8
+#: While one waits for the interpreter between two system calls, the other writes.
+SCRIBES = 2
 
 
 async def fetch(
@@ -89,7 +91,7 @@ class Channels:
 
         self.files = ap.open_channel[Job | None](128, name="files", timed=timed)
         # Room for every place: the frontier never waits to send.
-        self.jobs = ap.open_channel[Job | Help | Doomed](places, name="jobs", timed=timed)
+        self.jobs = ap.open_channel[list[Job] | Help | Doomed](places, name="jobs", timed=timed)
         self.notes = ap.open_channel[Note](4 * places, name="notes", timed=timed)
         self.small = ap.open_channel[Landing](64, name="small files", timed=timed, on_undelivered=lost)
         self.large = ap.open_channel[Landing](4, name="large files", timed=timed, on_undelivered=lost)
@@ -128,7 +130,8 @@ async def _run(run: Run, channels: Channels, inputs: Inputs, report: Report, dis
             for number in range(run.options.connections):
                 lines = Lines(notes.clone(), outcomes.clone(), small.clone(), large.clone())
                 group.spawn(worker, run, jobs_out.clone(), lines, name=f"worker {number}")
-            group.spawn(scribe, small_out.clone(), notes.clone(), outcomes.clone(), desk, name="scribe")
+            for number in range(SCRIBES):
+                group.spawn(scribe, small_out.clone(), notes.clone(), outcomes.clone(), desk, name=f"scribe {number}")
             group.spawn(verifier, large_out.clone(), notes.clone(), outcomes.clone(), desk, name="verifier")
             group.spawn(reporter, outcomes_out.clone(), report, name="report")
             channels.close_senders()

@@ -28,7 +28,7 @@ def record_of(outcome: Outcome) -> dict[str, Any]:
     return {
         "url": job.urls[0],
         "mirrors": list(job.urls[1:]),
-        "final_url": outcome.final_url,
+        "final_url": None if outcome.final_url is None else str(outcome.final_url),
         "path": outcome.path,
         "status": outcome.status,
         "bytes": outcome.received,
@@ -48,8 +48,9 @@ class Report:
     def __init__(self, path: str | None, show: Callable[[Outcome], None]) -> None:
         self._begun = env.clock()
         self._show = show
-        self._counts: Counter[str] = Counter()
+        self._counts = dict.fromkeys(_STATUSES, 0)
         self._errors: Counter[str] = Counter()
+        self._bytes = self._resumed = self._attempts = 0
         self._path = path
         self._file = _open(path) if path else None
         self._first = True
@@ -64,9 +65,9 @@ class Report:
     def show(self, outcome: Outcome) -> None:
         """Count one file and tell the user."""
         self._counts[outcome.status] += 1
-        self._counts["bytes"] += outcome.received
-        self._counts["resumed"] += outcome.resumed
-        self._counts["attempts"] += outcome.job.attempts
+        self._bytes += outcome.received
+        self._resumed += outcome.resumed
+        self._attempts += outcome.job.attempts
         if outcome.error is not None:
             self._errors[outcome.error.kind] += 1
         self._show(outcome)
@@ -92,11 +93,13 @@ class Report:
 
     def summary(self, exit_code: int, channels: list[dict[str, Any]]) -> dict[str, Any]:
         """The totals."""
-        counts = {status: self._counts[status] for status in _STATUSES}
+        counts = self._counts
         return {
             "files": sum(counts.values()),
             **counts,
-            **{name: self._counts[name] for name in ("bytes", "resumed", "attempts")},
+            "bytes": self._bytes,
+            "resumed": self._resumed,
+            "attempts": self._attempts,
             "seconds": round(env.clock() - self._begun, 3),
             "exit_code": exit_code,
             "errors": dict(self._errors),

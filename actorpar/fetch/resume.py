@@ -6,6 +6,7 @@ Everything here is a function of header values; nothing is read or written.
 from __future__ import annotations
 
 import re
+from calendar import timegm
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -13,10 +14,12 @@ from email.utils import parsedate_to_datetime
 
 from .errors import Changed, ProtocolViolation, ShortBody
 
+_FIXDATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+|\*)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Version:
     """What identifies one version of a file on a server; None where the server did not say."""
 
@@ -44,6 +47,10 @@ class Version:
 
 def http_date(text: str) -> float | None:
     """An HTTP date as seconds since the epoch, None if it is none."""
+    match = _FIXDATE.fullmatch(text)  # what servers send; the parser below costs ten times as much
+    if match is not None and match[2] in _MONTHS:
+        day, year, hour, minute, second = map(int, match.group(1, 3, 4, 5, 6))
+        return float(timegm((year, _MONTHS.index(match[2]) + 1, day, hour, minute, second)))
     try:
         date = parsedate_to_datetime(text)
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
@@ -54,9 +61,10 @@ def http_date(text: str) -> float | None:
 def version_of(headers: Mapping[str, str]) -> Version:
     """The version that the headers of a 200 tell; a compressed body tells no length."""
     length = headers.get("Content-Length")
-    encoded = headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
-    known = length is not None and length.isdigit() and not encoded
-    return Version(int(length) if known and length else None, headers.get("ETag"), headers.get("Last-Modified"))
+    encoding = headers.get("Content-Encoding")
+    plain = encoding is None or encoding.strip().lower() in ("", "identity")
+    total = int(length) if length is not None and plain and length.isdigit() else None
+    return Version(total, headers.get("ETag"), headers.get("Last-Modified"))
 
 
 def range_version(headers: Mapping[str, str], start: int) -> tuple[Version, int]:

@@ -127,6 +127,8 @@ class Run:
         Never gives a place that another job of the run has, or (but with --existing replace) that holds another file.
         """
         base = job.name
+        if proposal is None and not self.listing.has(base):
+            return Placement(self.path(base), False, None)
         if proposal is not None and not job.named:
             folder = job.name.rpartition("/")[0]
             base = f"{folder}/{proposal}" if folder else proposal
@@ -151,7 +153,7 @@ class Run:
         raise AssertionError("numbered() never ends")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Placement:
     """The final path of a file; whether it is there already; an existing file that may turn out to be equal."""
 

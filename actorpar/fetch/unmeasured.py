@@ -13,7 +13,7 @@ import actorpar as ap
 
 from .landing import unbroken
 from .links import is_page
-from .messages import Landing, Note, Piece
+from .messages import Landing, Piece
 from .partfile import PartFile
 from .transfer import PIECES, writer
 
@@ -30,7 +30,7 @@ _HEAD = 256 * 1024
 
 async def fetch_unmeasured(
     attempt: Attempt, answer: ClientResponse, version: Version, placement: Placement, decoder: Decoder | None
-) -> Note:
+) -> None:
     """Bring the body, decoded if there is a decoder, and hand it on. Raises FetchError."""
     chunks = _chunks(attempt, answer, decoder)
     head: list[bytes] = []
@@ -41,22 +41,22 @@ async def fetch_unmeasured(
         if size > _HEAD:
             break
     else:
-        return await attempt.hand_on(answer, version, placement, b"".join(head))
+        await attempt.hand_on(answer, version, placement, b"".join(head))
+        return
+    await attempt.lines.give_back()
     part = PartFile(attempt.run.path(attempt.job.name), attempt.job.url, version, durable=False)
     handed_on = False
     try:
         await unbroken(partial(part.open, (), preallocate=False))
         size = await _pour(attempt, head, chunks, part)
         attempt.job.received += attempt.progress
-        url = attempt.final_url or attempt.job.url
-        landing = Landing(attempt.job, url, version, placement.path, size, part=part, twin=placement.twin)
+        landing = Landing(attempt.job, answer.url, version, placement.path, size, part=part, twin=placement.twin)
         landing.page = is_page(answer.headers.get("Content-Type"))
         await attempt.lines.large.send(landing)
         handed_on = True
     finally:
         if not handed_on:
             await unbroken(part.abandon)
-    return Note()
 
 
 async def _chunks(attempt: Attempt, answer: ClientResponse, decoder: Decoder | None) -> AsyncIterator[bytes]:

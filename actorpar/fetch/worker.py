@@ -1,4 +1,4 @@
-"""A worker: takes one job after the other and tries it until it is handed on, given back or given up.
+"""A worker: takes jobs of one host, one after the other, and tries each until it is handed on, given back or given up.
 
 There are as many workers as connections. A worker holds the place the frontier gave it until its note says `freed`.
 """
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import actorpar as ap
 from actorpar.channels import env
 
-from .attempt import Attempt, Lines, outcome
+from .attempt import Attempt, outcome
 from .errors import Changed, FetchError, Interrupted
 from .job import Job
 from .landing import unbroken
+from .lines import Lines
 from .messages import Doomed, Help, Note
 from .partfile import discard
 from .transfer import RangesIgnored, pull
@@ -23,46 +24,47 @@ if TYPE_CHECKING:
     from .run import Run
 
 
-async def worker(run: Run, jobs: ap.Receiver[Job | Help | Doomed], lines: Lines) -> None:
+async def worker(run: Run, jobs: ap.Receiver[list[Job] | Help | Doomed], lines: Lines) -> None:
     """The process; the ends of `lines` are its own, too."""
     desk = Worker(run, lines)
     with lines.notes, lines.outcomes, lines.small, lines.large:
         async for work in jobs:
-            if isinstance(work, Job):
-                note = await desk.serve(work)
+            if isinstance(work, list):
+                await desk.serve(work)
             elif isinstance(work, Help):
-                note = await desk.help(work)
+                await desk.help(work)
             else:
-                note = await desk.give_up(work.job, work.error)
-            await lines.notes.send(note)
+                await desk.give_up(work)
 
 
 class Worker:
-    """What a worker does with each kind of work; the note it returns frees the place."""
+    """What a worker does with each kind of work; its last note about it frees the place."""
 
     def __init__(self, run: Run, lines: Lines) -> None:
         self._run = run
         self._lines = lines
 
-    async def serve(self, job: Job) -> Note:
-        """Try a job until it is handed on, given back or given up."""
-        host = job.host
-        if not job.started:
-            job.started = env.clock()
-            self._run.use_own_part(job)
-        try:
-            while True:
-                result = await self._try(job)
-                if isinstance(result, Note):
-                    result.freed = host
-                    return result
-                await env.sleep(result)
-        except asyncio.CancelledError:
-            error = Interrupted("interrupted; run again to resume")
-            self._run.late(outcome(self._run, job, "interrupted", error=error))
-            raise
+    async def serve(self, jobs: list[Job]) -> None:
+        """Try each job, unless the rest was given back meanwhile."""
+        lines = self._lines
+        answered: str | None = None
+        host = jobs[0].host
+        lines.rest.extend(jobs)
+        while lines.rest:
+            job = lines.rest.popleft()
+            if not job.started:
+                job.started = env.clock()
+                self._run.use_own_part(job)
+            try:
+                if await self._see_through(job):
+                    answered = host
+            except asyncio.CancelledError:
+                error = Interrupted("interrupted; run again to resume")
+                self._run.late(outcome(self._run, job, "interrupted", error=error))
+                raise
+        await lines.notes.send(Note(freed=host, alive=answered))
 
-    async def help(self, work: Help) -> Note:
+    async def help(self, work: Help) -> None:
         """Bring ranges of another worker's file; whatever goes wrong, that worker sees to it."""
         run, transfer = self._run, work.transfer
         try:
@@ -77,35 +79,47 @@ class Worker:
             transfer.split -= 1  # this server wants fewer streams
         finally:
             transfer.helper_left()
-        return Note(freed=work.host)
+        await self._lines.notes.send(Note(freed=work.host))
 
-    async def give_up(self, job: Job, error: FetchError, final_url: str | None = None) -> Note:
-        """Report a failure and settle the job."""
-        await self._lines.outcomes.send(outcome(self._run, job, "failed", error=error, final_url=final_url))
-        return Note(settled=1, freed=job.host)
+    async def give_up(self, work: Doomed) -> None:
+        """Report jobs that cannot be done."""
+        again = [job.bar() for job in work.jobs if job.usable > 1]
+        over = [outcome(self._run, job, "failed", error=work.error) for job in work.jobs if job.usable == 1]
+        host = work.host
+        await self._lines.outcomes.send_many(over)
+        await self._lines.notes.send(Note(freed=host, settled=len(over), again=again))
 
-    async def _try(self, job: Job) -> Note | float:
-        """The note that ends the matter here, or seconds after which to try again."""
-        job.attempts += 1
-        attempt = Attempt(self._run, self._lines, job)
-        try:
-            note = await attempt.go()
-            note.alive = job.host
-            return note
-        except FetchError as error:
-            return await self._after(attempt, error)
+    async def _see_through(self, job: Job) -> bool:
+        """Try until the job is out of our hands; whether its host served it."""
+        while True:
+            job.attempts += 1
+            attempt = Attempt(self._run, self._lines, job)
+            try:
+                await attempt.go()
+                return True
+            except FetchError as error:
+                pause = await self._after(attempt, error)
+            if pause is None:
+                return False
+            await self._lines.give_back()
+            await env.sleep(pause)
 
-    async def _after(self, attempt: Attempt, error: FetchError) -> Note | float:
-        """What to do about a failure: another try, another mirror, or the end."""
-        job, host = attempt.job, attempt.job.host
+    async def _after(self, attempt: Attempt, error: FetchError) -> float | None:
+        """What to do about a failure: seconds until another try here, or None when the job was passed on."""
+        job, host, lines = attempt.job, attempt.job.host, self._lines
         job.received += attempt.progress
         if isinstance(error, Changed):
             await unbroken(discard, self._run.path(job.name))
         pause = attempt.pause_after(error)
-        if pause is None:
-            if job.usable > 1:
-                return Note(again=job.bar())
-            return await self.give_up(job, error, attempt.final_url)
-        if error.host_wide or job.usable > 1:
-            return Note(again=job.next_mirror(), tired=host, pause=pause, reason=error)
-        return pause
+        if pause is None and job.usable > 1:
+            await lines.notes.send(Note(again=(job.bar(),)))
+        elif pause is None:
+            known = outcome(self._run, job, "failed", error=error, final_url=attempt.final_url)
+            await lines.outcomes.send(known)
+            await lines.notes.send(Note(settled=1))
+        elif error.host_wide or job.usable > 1:
+            lines.rest.appendleft(job.next_mirror())
+            await lines.give_back(tired=host, pause=pause, reason=error)
+        else:
+            return pause
+        return None
