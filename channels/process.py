@@ -85,8 +85,8 @@ class Process(AwaiterCount, Future[_R]):
     """
 
     __slots__ = (
-        "_awaiters", "_cancel_message", "_cancel_requests", "_cancel_sent", "_context", "_coroutine", "_fut_waiter", "_must_cancel",
-        "_name", "ends", "propagate", "queue", "run", "step", "waiter",
+        "_awaiters", "_cancel_message", "_cancel_requests", "_cancel_sent", "_context", "_coroutine", "_fut_waiter",
+        "_must_cancel", "_name", "ends", "propagate", "queue", "run", "step", "waiter",
     )  # fmt: skip
 
     # asyncio, anyio and the debugger of the standard library read _fut_waiter and _must_cancel under these names.

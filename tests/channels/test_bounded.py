@@ -105,6 +105,40 @@ async def test_ch07_a_new_receive_never_overtakes_a_waiting_one(trial: Trial, ch
     assert [await first, await second, await third] == ["a", "b", "c"]
 
 
+async def test_ch07_who_frees_a_slot_does_not_take_it_from_a_sender_that_waits(trial: Trial, channel: Channel) -> None:
+    tx, rx = channel(1)
+
+    async def receive_and_send() -> str:
+        item: str = await rx.receive()
+        await tx.send("late")  # in the same step: the slot is promised to the sender that waits
+        return item
+
+    await tx.send("a")
+    waiting = await trial.started_and_waiting(tx.send, "b")
+    late = trial.start(receive_and_send)
+    await trial.waits(late)
+    assert [await rx.receive(), await rx.receive()] == ["b", "late"]
+    assert (await late, await waiting) == ("a", None)
+
+
+async def test_ch07_who_sends_an_item_does_not_take_it_from_a_receiver_that_waits(
+    trial: Trial, channel: Channel
+) -> None:
+    tx, rx = channel(2)
+
+    async def send_and_receive() -> str:
+        await tx.send("first")
+        item: str = await rx.receive()  # in the same step: the item is promised to the receiver that waits
+        return item
+
+    waiting = await trial.started_and_waiting(rx.receive)
+    late = trial.start(send_and_receive)
+    assert await waiting == "first"
+    await trial.waits(late)
+    await tx.send("second")
+    assert await late == "second"
+
+
 async def test_ch08_one_item_wakes_one_receiver(trial: Trial, channel: Channel) -> None:
     tx, rx = channel(4)
     receiving = [await trial.started_and_waiting(rx.receive) for _ in range(3)]
@@ -148,6 +182,39 @@ async def test_ch08_ending_the_channel_wakes_all(trial: Trial, channel: Channel)
     tx.close()
     for each in receiving:
         await trial.fails(ap.EndOfChannel, each)
+
+
+async def test_ch10_the_slot_of_a_cancelled_woken_sender_goes_to_the_next(trial: Trial, channel: Channel) -> None:
+    tx, rx = channel(1)
+    await tx.send("a")
+    first = await trial.started_and_waiting(tx.send, "never")
+    second = await trial.started_and_waiting(tx.send, "b")
+    assert rx.receive_nowait() == "a"  # wakes `first`
+    await trial.cancel(first)
+    await trial.soon(second)
+    assert rx.receive_nowait() == "b"
+
+
+async def test_ch10_the_item_of_a_cancelled_woken_receiver_goes_to_the_next(trial: Trial, channel: Channel) -> None:
+    tx, rx = channel(1)
+    first = await trial.started_and_waiting(rx.receive)
+    second = await trial.started_and_waiting(rx.receive)
+    tx.send_nowait("a")  # wakes `first`
+    await trial.cancel(first)
+    assert await trial.soon(second) == "a"
+
+
+async def test_ch10_without_a_next_waiter_the_reservation_is_dissolved(trial: Trial, channel: Channel) -> None:
+    tx, rx = channel(1)
+    receiving = await trial.started_and_waiting(rx.receive)
+    tx.send_nowait("a")
+    await trial.cancel(receiving)
+    assert rx.receive_nowait() == "a"
+    await tx.send("b")
+    sending = await trial.started_and_waiting(tx.send, "never")
+    assert rx.receive_nowait() == "b"
+    await trial.cancel(sending)
+    tx.send_nowait("c")
 
 
 async def test_ch12_the_length_never_exceeds_the_capacity(trial: Trial, channel: Channel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import warnings
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import actorpar as ap
+from actorpar.channels import env
 from actorpar.testing import Trial
 
 from .conftest import Channel
@@ -33,6 +35,27 @@ async def test_ch14_items_pass_by_reference(trial: Trial, channel: Channel, capa
     sending = trial.start(tx.send, item)
     assert await rx.receive() is item
     await sending
+
+
+@capacities
+@pytest.mark.parametrize("first", ["sender", "receiver"])
+async def test_ch14_a_codec_shows_what_would_be_shared_across_a_link(
+    trial: Trial, channel: Channel, capacity: float, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(env, "codec", copy.deepcopy)
+    tx, rx = channel(capacity)
+    item = ["a list"]
+    if first == "sender":
+        sending = trial.start(tx.send, item)
+        await trial.waits()
+        received = await rx.receive()
+    else:
+        receiving = await trial.started_and_waiting(rx.receive)
+        sending = trial.start(tx.send, item)
+        received = await receiving
+    await sending
+    assert received == item
+    assert received is not item
 
 
 @capacities
