@@ -114,10 +114,13 @@ class Sender(End, Generic[T_contra]):
         Refused midway, the error carries the unsent rest as `.items`. Cancelled, the rest is known only to who keeps
         the iterable: pass a `collections.deque`, and every item leaves it the moment it is sent (CH-56).
         """
-        rest = items if isinstance(items, collections.deque) else collections.deque(items)
         if not self.core.queue.fuel and self.core.enter():
             await pause()
         self.core.queue.spend()
+        if type(items) is list and len(items) <= self.core.limit - len(self.core.buffer):
+            self.core.enqueue(items)
+            return
+        rest = items if isinstance(items, collections.deque) else collections.deque(items)
         try:
             while rest:
                 if not self.send_ready(rest):
@@ -133,12 +136,10 @@ class Sender(End, Generic[T_contra]):
         if room <= 0:
             return 0
         if room == len(rest):
-            core.buffer.extend(rest)
+            core.enqueue(rest)
             rest.clear()
         else:
-            core.buffer.extend([rest.popleft() for _ in range(room)])
-        core.peak = max(core.peak, len(core.buffer))
-        core.items_came()
+            core.enqueue([rest.popleft() for _ in range(room)])
         return room
 
     async def send_first(self, rest: collections.deque[T_contra]) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from .. import env
@@ -266,8 +266,11 @@ class Flavor:
             self.discard(self.receivers, waiter)
         waiter.end = None
 
-    def items_came(self) -> None:
-        """Several items were enqueued: reserve them for as many waiting receivers (CH-8)."""
+    def enqueue(self, items: Collection[Any]) -> None:
+        """Put several items into the free slots, and reserve them for as many waiting receivers (CH-8)."""
+        self.buffer.extend(items)
+        if len(self.buffer) > self.peak:
+            self.peak = len(self.buffer)
         while self.receivers and len(self.buffer) > self.held and wake(self.receivers, GRANTED):
             self.held += 1
 

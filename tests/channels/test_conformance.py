@@ -65,7 +65,7 @@ PATIENCE = 0.002
 @pytest.mark.parametrize(
     ("backing", "check"),
     [
-        pytest.param(backing, check, id=f"{backing}-{check.rule.replace('-', '').lower()}_{check.name}")
+        pytest.param(backing, check, id=f"{backing}-ch{int(check.rule.removeprefix('CH-')):02}_{check.name}")
         for backing, (_, lacks) in BACKINGS.items()
         for check in ALL_CHECKS.values()
         if not check.needs & lacks

@@ -111,7 +111,7 @@ async def test_a_length_that_promises_too_little_is_found_out_by_the_checksum(si
 
     run = await fetch(url, "--checksum", f"sha256:{'0' * 64}", "-t", "2", *QUICK, cwd=tmp_path)
 
-    assert run.code == 32
+    assert run.code in (22, 32), "the bytes too many are noticed on the line, or else the checksum tells"
     assert site.faults["wrong length"] >= 1
     assert "file.bin" not in names(tmp_path)
 

@@ -292,6 +292,22 @@ async def test_taking_a_cancellation_back_after_it_was_delivered_changes_nothing
     rx.close()
 
 
+async def test_two_cancellations_taken_back_twice_are_delivered_once() -> None:
+    tx, rx = ap.open_channel[int](1)
+
+    async with ap.ProcessGroup() as group:
+        process = group.spawn(rx.receive)
+        await settle()
+        process.cancel()
+        process.cancel()
+        process.uncancel()
+        assert process.uncancel() == 0
+        await asyncio.wait([process])
+        assert process.cancelled()
+    tx.close()
+    rx.close()
+
+
 @types.coroutine
 def yield_nonsense() -> Generator[Any, Any, None]:
     yield 42

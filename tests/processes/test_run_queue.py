@@ -7,16 +7,18 @@ import collections
 import gc
 import itertools
 import math
+import types
 import weakref
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 
 import actorpar as ap
-from actorpar.channels import env
+from actorpar.channels import env, runqueue
 from actorpar.channels.runqueue import is_active, run_queue
 
-from .running import settle
+from .running import settle, sleep_for_ever
 
 
 @pytest.fixture(autouse=True)
@@ -388,3 +390,95 @@ async def test_one_loop_has_one_run_queue() -> None:
 def test_without_a_running_loop_there_is_no_run_queue() -> None:
     with pytest.raises(ap.WrongLoop):
         run_queue()
+
+
+class Local:
+    """Something that a process holds in a variable."""
+
+
+async def test_what_a_cancelled_process_held_is_freed_without_the_help_of_the_collector() -> None:
+    held: list[weakref.ref[Local]] = []
+
+    async def hold() -> None:
+        local = Local()
+        held.append(weakref.ref(local))
+        await sleep_for_ever()
+
+    gc.disable()
+    try:
+        async with ap.ProcessGroup() as group:
+            process = group.spawn(hold)
+            await settle()
+            process.cancel()
+        del process, group
+        await settle()
+        assert held[0]() is None
+    finally:
+        gc.enable()
+
+
+class Unspeakable:
+    """Cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+
+@types.coroutine
+def yield_it(value: object) -> Generator[Any, Any, None]:
+    yield value
+
+
+async def test_a_bad_yield_that_cannot_be_shown_does_not_stop_the_queue() -> None:
+    async def process() -> str:
+        with pytest.raises((RuntimeError, ZeroDivisionError)):
+            await yield_it(Unspeakable())
+        return "went on"
+
+    async with asyncio.timeout(5), ap.ProcessGroup() as group:
+        bad, other = group.spawn(process), group.spawn(asyncio.sleep, 0, "other")
+        assert await asyncio.gather(bad, other) == ["went on", "other"]
+
+
+async def test_a_cancellation_raised_by_on_undelivered_does_not_stop_the_queue() -> None:
+    def refuse(item: int) -> None:
+        raise asyncio.CancelledError
+
+    tx, rx = ap.open_channel[int](1, on_undelivered=refuse)
+
+    async def hold(rx: ap.Receiver[int]) -> str:
+        return "done"
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    tx.send_nowait(1)
+    async with asyncio.timeout(5), ap.ProcessGroup() as group:
+        holder = group.spawn(hold, rx)
+        other = group.spawn(asyncio.sleep, 0, "other")
+        assert await asyncio.gather(holder, other) == ["done", "other"]
+    tx.close()
+
+
+def test_loops_of_other_threads_may_come_and_go_while_closed_ones_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    loops: dict[Any, Any] = {}
+    monkeypatch.setattr(runqueue, "_queues", loops)
+
+    class ClosedLoop:
+        """Closed; when it is asked, another thread comes between."""
+
+        def __init__(self, between: Callable[[], object]) -> None:
+            self.between = between
+
+        def is_closed(self) -> bool:
+            self.between()
+            return True
+
+    first = ClosedLoop(lambda: loops.pop(first, None))
+    second = ClosedLoop(lambda: loops.setdefault(ClosedLoop(int), None))
+    loops.update(dict.fromkeys([first, second]))
+
+    async def main() -> None:
+        run_queue()
+
+    asyncio.run(main())
+    assert first not in loops
+    assert second not in loops
