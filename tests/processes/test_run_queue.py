@@ -437,7 +437,7 @@ async def test_a_bad_yield_that_cannot_be_shown_does_not_stop_the_queue() -> Non
 
     async with asyncio.timeout(5), ap.ProcessGroup() as group:
         bad, other = group.spawn(process), group.spawn(asyncio.sleep, 0, "other")
-        assert await asyncio.gather(bad, other) == ["went on", "other"]
+        assert [await bad, await other] == ["went on", "other"]
 
 
 async def test_a_cancellation_raised_by_on_undelivered_does_not_stop_the_queue() -> None:
@@ -454,7 +454,7 @@ async def test_a_cancellation_raised_by_on_undelivered_does_not_stop_the_queue()
     async with asyncio.timeout(5), ap.ProcessGroup() as group:
         holder = group.spawn(hold, rx)
         other = group.spawn(asyncio.sleep, 0, "other")
-        assert await asyncio.gather(holder, other) == ["done", "other"]
+        assert [await holder, await other] == ["done", "other"]
     tx.close()
 
 
