@@ -51,6 +51,7 @@ class _ThreadEnd:
             raise WrongLoop(f"{end.name}: make the thread-safe handle on the event loop that owns the channel")
         self._end: Any = end.clone()
         self._core = end.core
+        self._core.outside += 1
         self._queue = end.core.queue
         self._loop: asyncio.AbstractEventLoop = self._queue.loop
         self._closed = False
@@ -67,10 +68,15 @@ class _ThreadEnd:
             try:
                 self._loop.call_soon_threadsafe(self._close_on_loop)
             except RuntimeError:  # the loop is closed, and its channels with it
-                self._end.close()
+                self._close_end()
 
     def _close_on_loop(self) -> None:
-        self._end.close()
+        self._close_end()
+
+    def _close_end(self) -> None:
+        if not self._end.closed:
+            self._core.outside -= 1
+            self._end.close()
 
     def _loop_is_gone(self, item: Any = None) -> ChannelBroken:
         return ChannelBroken(f"{self._core.name}: the event loop that owned the channel has ended", item=item)
@@ -214,7 +220,7 @@ class ThreadSender(_ThreadEnd, Generic[T]):
             self._draining = False
             self._wake_waiting()
         if self._closed:
-            end.close()
+            self._close_end()
 
     async def _send_first(self) -> None:
         try:
@@ -236,7 +242,7 @@ class ThreadSender(_ThreadEnd, Generic[T]):
         if self._inbox:
             self._flush()
         else:
-            self._end.close()
+            self._close_end()
 
 
 class ThreadReceiver(_ThreadEnd, Generic[T]):

@@ -51,19 +51,24 @@ def wait_graph(queue: RunQueue) -> list[Wait]:
 
 def cycle(waits: list[Wait]) -> list[str]:
     """The names of processes that wait for each other in a ring, if there is one."""
-    waits_for: dict[str, set[str]] = {}
+    waits_for: dict[str, list[str]] = {}
     for wait in waits:
-        waits_for.setdefault(wait.who, set()).update(wait.others)
-    for start in sorted(waits_for):
-        path = [start]
-        while True:
-            following = sorted(waits_for.get(path[-1], ()))
-            if not following:
-                break
-            if following[0] in path:
-                return path[path.index(following[0]) :]
-            path.append(following[0])
-    return []
+        waits_for.setdefault(wait.who, []).extend(wait.others)
+    finished: set[str] = set()
+
+    def search(name: str, path: list[str]) -> list[str]:
+        if name in path:
+            return path[path.index(name) :]
+        if name in finished:
+            return []
+        for other in waits_for.get(name, ()):
+            ring = search(other, [*path, name])
+            if ring:
+                return ring
+        finished.add(name)
+        return []
+
+    return next((ring for name in waits_for if (ring := search(name, []))), [])
 
 
 def watch(queue: RunQueue) -> None:
@@ -91,9 +96,10 @@ def watch(queue: RunQueue) -> None:
 
 def is_stuck(queue: RunQueue) -> bool:
     """True if something waits on a channel, and all processes and tasks wait on channels or on one another."""
-    stuck = {id(waiter.sleeper()) for _, _, waiter in _waiting(queue)}
-    if not stuck:
+    waiting = list(_waiting(queue))
+    if not waiting or any(core.is_served_outside() for core, _, _ in waiting):
         return False
+    stuck = {id(waiter.sleeper()) for _, _, waiter in waiting}
     everybody = [task for task in asyncio.all_tasks(queue.loop) if not task.done()]
     known = {id(task) for task in everybody}
     for task in everybody:

@@ -67,8 +67,8 @@ class Flavor:
 
     __slots__ = (
         "__weakref__", "blocked_receiving", "blocked_sending", "buffer", "buried", "capacity", "cause", "dropped",
-        "failure", "held", "limit", "name", "on_undelivered", "peak", "plain", "queue", "receiver_count", "receivers",
-        "sender_count", "senders", "timed", "watched",
+        "failure", "held", "limit", "name", "on_undelivered", "outside", "peak", "plain", "queue", "receiver_count",
+        "receivers", "sender_count", "senders", "timed", "watched",
     )  # fmt: skip
 
     #: True for a deadline: in a select it is chosen only when no other guard is ready (CH-41).
@@ -91,6 +91,7 @@ class Flavor:
         self.held = 0
         self.senders = NO_WAITERS
         self.receivers = NO_WAITERS
+        self.outside = 0  # thread-safe handles
         self.buried = 0  # waiters that left a tombstone since the last sweep of a queue
         self.sender_count = 1
         self.receiver_count = 1
@@ -374,6 +375,10 @@ class Flavor:
     def expects_close(self) -> bool:
         """True while a handle that is dropped would leave somebody waiting (CH-25)."""
         return self.failure is None
+
+    def is_served_outside(self) -> bool:
+        """True while somebody who is no process or task of the loop may send or receive (CH-61)."""
+        return self.outside > 0
 
     def statistics(self) -> Statistics:
         """A snapshot (CH-60)."""

@@ -74,6 +74,9 @@ class Alarm(Timer):
             self.handle.cancel()
             self.handle = None
 
+    def is_served_outside(self) -> bool:
+        return True
+
     def arm(self) -> None:
         """Have the loop call `ring` when it is due."""
         if self.handle is None:
