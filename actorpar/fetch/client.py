@@ -40,7 +40,7 @@ from .options import Options
 from .pool import Pool
 from .retry import failure_of_status, parse_retry_after
 
-READ_BUFFER = 256 * 1024
+READ_BUFFER = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAFE = frozenset("!$&'()*+,;=:@/?-._~%[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 

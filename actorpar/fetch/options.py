@@ -53,7 +53,7 @@ class Options:
 
         Measured: a hop to a thread costs 30 µs, as much as receiving 30 KiB.
         """
-        return min(1 << 18, max(64 << 10, (16 << 20) // self.connections))
+        return min(1 << 20, max(64 << 10, (16 << 20) // self.connections))
 
 
 def parse_size(option: str, text: str) -> int:
