@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .answers import (
+    GRACE,
     chunked,
     claims_length,
     content,
@@ -15,13 +16,14 @@ from .answers import (
     file,
     held,
     raw,
+    refuse,
     reset_after,
     short_by,
     whole_despite_range,
     wrong_range,
 )
 from .running import fetch, names
-from .site import Site
+from .site import Exchange, Site
 
 MIB = 1024 * 1024
 QUICK = ("--retry-wait", "0.01")
@@ -139,6 +141,21 @@ async def test_a_whole_answer_in_place_of_a_range_falls_back_to_one_stream(site:
     assert run.code == 0, run.err
     assert (tmp_path / "file.bin").read_bytes() == BODY
     assert len(site.gets()) <= 1 + 3 + 2, "the first, three helpers, one more range, the whole: not again and again"
+
+
+async def test_a_helper_that_fails_while_the_owner_runs_on_mixes_no_bytes(site: Site, tmp_path: Path) -> None:
+    async def fail_late(exchange: Exchange) -> None:
+        await asyncio.sleep(3 * GRACE)  # by then the first stream has come to where the helper's range begins
+        await refuse(500)(exchange)
+
+    body = BODY[:-12_345]  # no multiple of anything: ranges begin within what is read at once
+    url = site.serve("/file.bin", file(body, pace=every(0.001)), fail_late, fail_late, fail_late, file(body))
+
+    run = await fetch(url, "--min-split", "128K", *QUICK, cwd=tmp_path)
+
+    assert run.code == 0, run.err
+    assert site.faults["500"] == 3
+    assert (tmp_path / "file.bin").read_bytes() == body
 
 
 async def test_a_range_other_than_the_one_asked_for_is_never_written_as_if_it_were(site: Site, tmp_path: Path) -> None:
