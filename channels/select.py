@@ -63,16 +63,17 @@ class Selector(Generic[T]):
     A guard that is ready at each of n successive calls over n guards is chosen at least once (CH-38). With `priority`
     the first declared guard that is ready wins (CH-39). With `skip_closed` a guard whose channel has ended is passed
     over instead of raising, and AllClosed is raised when none is left (CH-42).
-    One task at a time may wait on it.
+    One task at a time may wait on it (InvalidGuard for a second one).
     """
 
-    __slots__ = ("_default", "_entries", "_first", "_priority", "_skip_closed", "_waiters")
+    __slots__ = ("_default", "_entries", "_first", "_priority", "_skip_closed", "_sleeping", "_waiters")
 
     def __init__(self, *guards: Guard[T], priority: bool = False, skip_closed: bool = False) -> None:
         self._entries, self._default = _entries_of(guards)
         self._priority = priority
         self._skip_closed = skip_closed
         self._first = 0
+        self._sleeping = False
         self._waiters: list[GuardWaiter] = []
 
     async def select(self) -> tuple[int, T]:
@@ -90,8 +91,11 @@ class Selector(Generic[T]):
 
     async def _wait(self, queue: RunQueue) -> tuple[int, T]:
         """Nothing is ready: queue the guards until one is chosen."""
+        if self._sleeping:
+            raise InvalidGuard("another task waits on this Selector; make one for each task")
         while True:
             choice = Choice(waiter_here(queue))
+            self._sleeping = True
             try:
                 self._park(choice)
                 if choice.waiter.state == PARKED:
@@ -99,10 +103,11 @@ class Selector(Generic[T]):
                 else:
                     await choice.waiter.future  # type: ignore[attr-defined]  # not PARKED: a TaskWaiter
             except BaseException:
-                choice.waiter.state = IDLE
                 self._leave(None)
                 raise
-            choice.waiter.state = IDLE
+            finally:
+                choice.waiter.state = IDLE
+                self._sleeping = False
             index, value = self._finish(cast(GuardWaiter, choice.winner), queue)
             if index < 0:
                 index, value = self._poll(queue)

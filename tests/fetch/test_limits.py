@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actorpar.fetch.encoding import PIECE, Decoder, encoding_of
 from actorpar.fetch.errors import ProtocolViolation, ShortBody, TooLarge
-from actorpar.fetch.frontier import Frontier
+from actorpar.fetch.frontier import BATCH, Frontier
 from actorpar.fetch.job import Job
 from actorpar.fetch.limits import SlowWatch, TokenBucket
 
@@ -139,11 +139,29 @@ def test_places_are_kept_per_host_and_in_all() -> None:
     assert bool(queue.next())
 
 
+def drained(queue: Frontier) -> list[Job]:
+    """All that may start now, one after the other."""
+    return [job for batch in iter(queue.next, []) for job in batch]
+
+
+def test_a_long_queue_is_handed_out_in_batches_and_its_end_is_shared() -> None:
+    queue = frontier(places=2, per_host=2, memory=1000)
+    for number in range(100):
+        queue.push(job("a", number))
+    sizes = []
+    while batch := queue.next():
+        sizes.append(len(batch))
+        queue.leave("http://a")
+    assert sizes[0] == BATCH
+    assert sizes[-8:] == [1] * 8
+    assert sum(sizes) == 100
+
+
 def test_hosts_take_turns() -> None:
     queue = frontier(places=100, per_host=100)
     for host in ("a", "a", "a", "b", "c"):
         queue.push(job(host, 0))
-    order = [found.host for found in iter(queue.next, None)]
+    order = [found.host for found in drained(queue)]
     assert order == ["http://a", "http://b", "http://c", "http://a", "http://a"]
 
 
@@ -154,12 +172,10 @@ def test_a_resting_host_delays_no_other_and_wakes_in_time() -> None:
     queue.push(job("b", 0))
     assert queue.rest("http://a", 5.0) == 1
     assert queue.rest("http://a", 3.0) == 1, "failures during a rest are of requests sent before it"
-    assert [found.host for found in iter(queue.next, None)] == ["http://b"]
+    assert [found.host for found in drained(queue)] == ["http://b"]
     assert queue.wait() == 5.0
     clock.now += 5.0
-    found = queue.next()
-    assert found is not None
-    assert found.host == "http://a"
+    assert [found.host for found in queue.next()] == ["http://a"]
     assert queue.wait() is None
     assert queue.rest("http://a", 1.0) == 2
     queue.recovered("http://a")
@@ -173,10 +189,10 @@ def test_jobs_beyond_memory_are_spilled_and_come_back_once_and_in_order() -> Non
         queue.push(job("a", number))
     assert queue.spilled == 92
     seen = []
-    while (found := queue.next()) is not None:
-        seen.append(found)
-        queue.leave(found.host)
-        queue.outstanding -= 1
+    while found := queue.next():
+        seen += found
+        queue.leave(found[0].host)
+        queue.outstanding -= len(found)
     assert seen == [job("a", number) for number in range(100)]
     assert queue.outstanding == 0
     assert queue.spilled == 0
@@ -186,11 +202,10 @@ def test_a_job_that_comes_back_goes_first_and_counts_once() -> None:
     queue = frontier(places=1, per_host=1)
     queue.push(job("a", 0))
     queue.push(job("a", 1))
-    first = queue.next()
-    assert first is not None
+    (first,) = queue.next()
     queue.leave(first.host)
     queue.push(first, again=True)
-    assert queue.next() == first
+    assert queue.next() == [first]
     assert queue.outstanding == 2
 
 
@@ -215,10 +230,10 @@ def test_every_job_is_handed_out_once_whatever_happens(events: list[tuple[str, i
         clock.now += 0.5
         if event == 1:
             queue.rest(f"http://{host}", 1.0)
-        while event != 2 and (found := queue.next()) is not None:
-            handed.append(found)
-            busy[found.host] += 1
-            assert busy[found.host] <= per_host
+        while event != 2 and (found := queue.next()):
+            handed += found
+            busy[found[0].host] += 1
+            assert busy[found[0].host] <= per_host
             assert busy.total() <= places
         if event == 3 and busy:
             done = next(iter(busy.elements()))
@@ -230,8 +245,8 @@ def test_every_job_is_handed_out_once_whatever_happens(events: list[tuple[str, i
         for done in list(busy.elements()):
             queue.leave(done)
         busy.clear()
-        while (found := queue.next()) is not None:
-            handed.append(found)
-            busy[found.host] += 1
-    assert Counter(handed) == Counter(job(host, number) for number, (host, _) in enumerate(events))
+        while found := queue.next():
+            handed += found
+            busy[found[0].host] += 1
+    assert Counter(done.url for done in handed) == Counter(f"http://{host}/{n}" for n, (host, _) in enumerate(events))
     queue.close()

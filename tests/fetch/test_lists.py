@@ -93,12 +93,14 @@ def test_a_job_survives_the_spill() -> None:
 def test_turns_pass_over_mirrors_that_failed_for_good() -> None:
     job = Job(("http://a/", "http://b/", "http://c/"))
     assert job.next_mirror().url == "http://b/"
-    without = job.bar()
-    assert (without.url, without.usable) == ("http://b/", 2)
-    assert without.next_mirror().url == "http://c/"
-    assert without.next_mirror().next_mirror().url == "http://b/"
-    alone = without.bar()
-    assert alone.next_mirror() == alone
+    assert job.host == "http://b"
+    assert job.bar().url == "http://c/"
+    assert job.usable == 2
+    assert job.next_mirror().url == "http://a/"
+    assert job.next_mirror().url == "http://c/"
+    assert job.bar().url == "http://a/"
+    assert job.next_mirror().url == "http://a/"
+    assert job.host == "http://a"
 
 
 def report_of(*outcomes: Outcome) -> list[str]:

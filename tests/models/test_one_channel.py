@@ -154,6 +154,6 @@ SEARCHES: dict[str, tuple[Scenario, int]] = {
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_an_item_is_delivered_or_stays_whatever_runs_first_and_whoever_is_cancelled(name: str) -> None:
+def test_ch05_items_are_delivered_or_stay_and_in_order_whatever_runs_first_and_whoever_is_cancelled(name: str) -> None:
     scenario, cancels = SEARCHES[name]
     print(f"{name}, {cancels} cancelled anywhere: {explore(scenario, check, cancels=cancels)}")

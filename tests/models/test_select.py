@@ -83,6 +83,6 @@ SEARCHES: dict[str, tuple[Scenario, int]] = {
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_a_select_commits_one_guard_or_none_whatever_runs_first_and_whoever_is_cancelled(name: str) -> None:
+def test_ch34_a_select_commits_one_guard_or_none_whatever_runs_first_and_whoever_is_cancelled(name: str) -> None:
     scenario, cancels = SEARCHES[name]
     print(f"{name}, {cancels} cancelled anywhere: {explore(scenario, check, cancels=cancels)}")
