@@ -197,15 +197,16 @@ async def _bring(
     intake: Intake, transfer: Transfer, pieces: ap.Sender[Piece], size: int, begun: Begun
 ) -> None:
     claim, answer = begun.claim, begun.answer
-    piece = Piece(claim.position, [], 0)
+    piece, surplus = Piece(claim.position, [], 0), b""
     read = intake.reader(answer, transfer.job.host)
     transfer.began(answer)
     try:
         while claim.left > 0 or await transfer.runs_on(claim, begun.covered):
-            data = await read()
+            data = surplus or await read()
             if not data:
                 raise ShortBody(f"the body ended {claim.left} bytes early")
-            data = data[: claim.left]  # another stream may have taken the rest; a whole slice is no copy
+            # Another stream may have taken what follows, and may give it back; a whole slice is no copy.
+            data, surplus = data[: claim.left], data[claim.left :]
             claim.position += len(data)
             transfer.received += len(data)
             piece.chunks.append(data)
