@@ -39,16 +39,19 @@ class Receiver(End, Receiving[T_co]):
         queue = core.queue
         fuel = queue.fuel
         buffer = core.buffer
-        if fuel and len(buffer) > core.held:
+        length = len(buffer)
+        if fuel and length > core.held:
             queue.fuel = fuel - 1
             item: T_co = buffer.popleft()
             if core.senders:
                 core.slot_freed()
             return item
-        if not fuel or not core.plain or core.senders or core.receivers is NO_WAITERS:
-            if not fuel and core.enter():
+        if not fuel:
+            if core.enter():
                 await pause()
             core = self.core
+            length = len(core.buffer)
+        if not core.plain or length > core.held or core.senders or core.receivers is NO_WAITERS:
             if fuel:
                 queue.fuel = fuel - 1
             item = core.try_receive()

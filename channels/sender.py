@@ -51,10 +51,12 @@ class Sender(End, Generic[T_contra]):
             if core.receivers and wake(core.receivers, GRANTED):
                 core.held += 1
             return
-        if not fuel or not core.plain or core.receivers or core.senders is NO_WAITERS:
-            if not fuel and core.enter():
+        if not fuel:
+            if core.enter():
                 await pause()
             core = self.core
+            length = len(core.buffer)
+        if not core.plain or length < core.limit or core.receivers or core.senders is NO_WAITERS:
             if fuel:
                 queue.fuel = fuel - 1
             if core.try_send(item):
