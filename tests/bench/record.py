@@ -72,7 +72,16 @@ def write(
         "groups": [_group(result) for result in results],
         "goals": [_goal(verdict) for verdict in verdicts],
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    path.write_text(
+        "{\n" + ",\n".join(f"{json.dumps(key)}: {_lines(value)}" for key, value in document.items()) + "\n}\n"
+    )
+
+
+def _lines(value: Any) -> str:
+    """JSON with each element of a list of objects on a line of its own: it can be read and compared, and stays small."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(json.dumps(element) for element in value) + "\n]"
+    return json.dumps(value)
 
 
 def _group(result: Result) -> dict[str, Any]:
@@ -82,10 +91,14 @@ def _group(result: Result) -> dict[str, Any]:
         "loop": result.loop,
         "items": result.items,
         "medians": {case: result.median(case) for case in result.samples},
-        "samples": {case: [asdict(sample) for sample in samples] for case, samples in result.samples.items()},
+        "samples": {case: [_rounded(asdict(sample)) for sample in samples] for case, samples in result.samples.items()},
         "not_installed": result.absent,
         "failed": result.failed,
     }
+
+
+def _rounded(sample: dict[str, float]) -> dict[str, float]:
+    return {name: value if name == "items" else float(f"{value:.5g}") for name, value in sample.items()}
 
 
 def _goal(verdict: Verdict) -> dict[str, Any]:
