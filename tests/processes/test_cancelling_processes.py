@@ -262,6 +262,25 @@ async def test_the_message_of_a_cancellation_reaches_the_process_and_its_awaiter
     rx.close()
 
 
+@pytest.mark.parametrize("wait", ["channel", "future"])
+async def test_of_two_messages_the_first_is_delivered(wait: str) -> None:
+    tx, rx = ap.open_channel[int](0)
+
+    async def process() -> None:
+        await (rx.receive() if wait == "channel" else sleep_for_ever())
+
+    async with ap.ProcessGroup() as group:
+        cancelled = group.spawn(process)
+        await settle()
+        cancelled.cancel("first")
+        cancelled.cancel("second")
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await cancelled
+    assert caught.value.args == ("first",)
+    tx.close()
+    rx.close()
+
+
 async def test_cancelling_reaches_through_processes_that_await_processes() -> None:
     async def outer(group: ap.ProcessGroup) -> None:
         await group.spawn(sleep_for_ever, name="inner")

@@ -74,7 +74,7 @@ async def test_who_awaited_once_and_gave_up_is_no_awaiter() -> None:
         raise ValueError
 
     with pytest.raises(ValueError):
-        async with ap.ActorSystem() as system:
+        async with asyncio.timeout(10), ap.ActorSystem() as system:
             process = await system.spawn(fail_later)
             _, pending = await asyncio.wait([process], timeout=0.001)
             assert pending
