@@ -34,6 +34,12 @@ def unreliable(body: bytes, chance: random.Random, share: float) -> Answer:
     return answer
 
 
+def _bodies(files: int, chance: random.Random) -> dict[str, bytes]:
+    sizes = [chance.choice([0, 5_000, 270_000, 600_000, MIB]) + chance.randrange(1, 5_000) for _ in range(files)]
+    pool = content(2 * MIB)
+    return {f"file-{number}": pool[number * 499 : number * 499 + size] for number, size in enumerate(sizes)}
+
+
 def _differing(folder: Path, bodies: dict[str, bytes]) -> list[str]:
     return [name for name, body in bodies.items() if (folder / name).read_bytes() != body]
 
@@ -42,9 +48,7 @@ async def _survive(site: Site, tmp_path: Path, files: int, share: float, least_f
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    sizes = [chance.choice([0, 5_000, 270_000, 600_000, MIB]) + chance.randrange(1, 5_000) for _ in range(files)]
-    pool = content(2 * MIB)
-    bodies = {f"file-{number}": pool[number * 499 : number * 499 + size] for number, size in enumerate(sizes)}
+    bodies = await asyncio.to_thread(_bodies, files, chance)
     urls = [site.serve(f"/{name}", unreliable(body, chance, share)) for name, body in bodies.items()]
     (tmp_path / "list").write_text("\n".join(urls))
     arguments = ["-t", "60", "--retry-wait", "0.001", "--retry-wait-max", "0.01", "--min-split", "128K", "-p", "16"]
