@@ -1,10 +1,10 @@
 """One attempt at one file: what is there already, what the server offers, and which way the bytes take.
 
-    there and right      -> skipped
-    begun earlier        -> large.py, from where it ended
-    up to SMALL bytes    -> read whole, to the scribe
-    known length         -> large.py: ranges, a writer, to the verifier
-    unknown, compressed  -> unmeasured.py: one stream
+there and right      -> skipped
+begun earlier        -> large.py, from where it ended
+up to SMALL bytes    -> read whole, to the scribe
+known length         -> large.py: ranges, a writer, to the verifier
+unknown, compressed  -> unmeasured.py: one stream
 """
 
 from __future__ import annotations

@@ -80,6 +80,7 @@ def main(args: argparse.Namespace) -> int:
         inputs = _inputs_of(args)
     except FetchError as error:
         args.refuse(str(error))
+        raise AssertionError("the parser exits") from error
     try:
         return _fetch(options, inputs, args)
     except FetchError as error:

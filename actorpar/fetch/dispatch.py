@@ -30,9 +30,7 @@ class Dispatcher:
 
     def __init__(self, run: Run, follower: Follower, jobs: ap.Sender[list[Job] | Help | Doomed]) -> None:
         options = run.options
-        self.frontier = Frontier(
-            places=options.connections, per_host=options.per_host, memory=MEMORY, clock=env.clock
-        )
+        self.frontier = Frontier(places=options.connections, per_host=options.per_host, memory=MEMORY, clock=env.clock)
         self.source_open = True
         self._run = run
         self._follower = follower

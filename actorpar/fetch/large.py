@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .attempt import Attempt
     from .run import Placement
 
+
 @dataclass(frozen=True, slots=True)
 class LargeFile:
     """What is known of a large file before its transfer."""
@@ -120,4 +121,3 @@ async def _drive(attempt: Attempt, transfer: Transfer, begun: Begun | None) -> N
             raise transfer.error
         if transfer.plan.complete:
             return
-

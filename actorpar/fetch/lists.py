@@ -112,7 +112,7 @@ def parse_report(lines: Iterable[str], directory: str) -> Iterator[Job | tuple[s
             if record["status"] in ("failed", "interrupted"):
                 yield _job_of_record(record, directory)
         except FetchError as error:
-            yield str(record["url"]), error
+            yield text[:200], error
         except (ValueError, KeyError, TypeError, AttributeError):
             yield text[:200], InvalidOption("this line is no record of a report; give the file of --json as it is")
     if not ours:

@@ -30,8 +30,6 @@ from .worker import worker
 
 #: Threads beyond the connections: each of those may be waiting for a name, and the disk must not wait for that.
 SPARE_THREADS = 8
-#: While one waits for the interpreter between two system calls, the other writes.
-SCRIBES = 2
 
 
 async def fetch(
@@ -130,8 +128,7 @@ async def _run(run: Run, channels: Channels, inputs: Inputs, report: Report, dis
             for number in range(run.options.connections):
                 lines = Lines(notes.clone(), outcomes.clone(), small.clone(), large.clone())
                 group.spawn(worker, run, jobs_out.clone(), lines, name=f"worker {number}")
-            for number in range(SCRIBES):
-                group.spawn(scribe, small_out.clone(), notes.clone(), outcomes.clone(), desk, name=f"scribe {number}")
+            group.spawn(scribe, small_out.clone(), notes.clone(), outcomes.clone(), desk, name="scribe")
             group.spawn(verifier, large_out.clone(), notes.clone(), outcomes.clone(), desk, name="verifier")
             group.spawn(reporter, outcomes_out.clone(), report, name="report")
             channels.close_senders()

@@ -168,9 +168,7 @@ def _reason(transfer: Transfer, error: ap.ChannelError) -> FetchError:
 
 async def _open(client: Client, transfer: Transfer, claim: Claim) -> Begun:
     stop = claim.stop
-    answer = await client.open(
-        transfer.job.url, span=(claim.position, stop), if_range=transfer.version.validator
-    )
+    answer = await client.open(transfer.job.url, span=(claim.position, stop), if_range=transfer.version.validator)
     try:
         check_span(answer, transfer.version, claim.position, stop)
     except FetchError:
@@ -193,9 +191,7 @@ def check_span(answer: ClientResponse, version: Version, start: int, stop: int) 
     raise RangesIgnored("the server ignores ranges", status=answer.status)
 
 
-async def _bring(
-    intake: Intake, transfer: Transfer, pieces: ap.Sender[Piece], size: int, begun: Begun
-) -> None:
+async def _bring(intake: Intake, transfer: Transfer, pieces: ap.Sender[Piece], size: int, begun: Begun) -> None:
     claim, answer = begun.claim, begun.answer
     piece, surplus = Piece(claim.position, [], 0), b""
     read = intake.reader(answer, transfer.job.host)

@@ -30,7 +30,8 @@ def test_empty_lines_and_comments_are_left_out(line: str) -> None:
 
 
 def test_a_line_that_cannot_be_used_is_given_with_its_error_and_the_others_go_on() -> None:
-    entries = list(parse_list(["http://a/1", "nonsense", "ftp://a/2", "http://a/3 sha256=1", f"sha256={SHA}", "http://a/4"]))
+    lines = ["http://a/1", "nonsense", "ftp://a/2", "http://a/3 sha256=1", f"sha256={SHA}", "http://a/4"]
+    entries = list(parse_list(lines))
     assert [entry.urls[0] if isinstance(entry, Job) else type(entry[1]) for entry in entries] == [
         "http://a/1", InvalidUrl, UnknownScheme, InvalidOption, InvalidUrl, "http://a/4",
     ]  # fmt: skip
@@ -46,7 +47,9 @@ def test_what_is_no_url_is_refused_with_advice(url: str) -> None:
         check_url(url)
 
 
-@pytest.mark.parametrize("url", ["ftp://h/x", "file:///etc/passwd", "magnet:?xt=x", "javascript:alert(1)", "data:text/plain,x"])
+@pytest.mark.parametrize(
+    "url", ["ftp://h/x", "file:///etc/passwd", "magnet:?xt=x", "javascript:alert(1)", "data:text/plain,x"]
+)
 def test_another_scheme_is_named(url: str) -> None:
     with pytest.raises(UnknownScheme, match=url.partition(":")[0]):
         check_url(url)
@@ -54,7 +57,15 @@ def test_another_scheme_is_named(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://h", "http://h/", "HTTPS://H/x", "http://h:65535/x", "http://[::1]:80/x", "http://u:p@h/x?a=b&c=%20", "http://ä.example/ö"],
+    [
+        "http://h",
+        "http://h/",
+        "HTTPS://H/x",
+        "http://h:65535/x",
+        "http://[::1]:80/x",
+        "http://u:p@h/x?a=b&c=%20",
+        "http://ä.example/ö",
+    ],
 )
 def test_a_url_is_left_as_it_is(url: str) -> None:
     assert check_url(url) == url
@@ -70,7 +81,9 @@ def test_any_line_gives_a_job_or_a_typed_error(line: str) -> None:
         assert isinstance(entry, Job) or isinstance(entry[1], FetchError)
 
 
-@pytest.mark.parametrize("text", ["sha256", "sha256:", f"sha256:{SHA}0", f"crc32:{SHA}", "sha256:" + "g" * 64, "md5:" + SHA])
+@pytest.mark.parametrize(
+    "text", ["sha256", "sha256:", f"sha256:{SHA}0", f"crc32:{SHA}", "sha256:" + "g" * 64, "md5:" + SHA]
+)
 def test_a_checksum_that_cannot_be_one_is_refused(text: str) -> None:
     with pytest.raises(InvalidOption):
         parse_checksum(text)
@@ -141,12 +154,17 @@ def test_links_are_absolute_unescaped_and_told_once() -> None:
 
 
 def test_links_are_relative_to_the_base_of_the_page() -> None:
-    assert list(links_of(b'<base href="//other/b/"><a href="x">', "http://h/d/")) == ["http://other/b/", "http://other/b/x"]
+    assert list(links_of(b'<base href="//other/b/"><a href="x">', "http://h/d/")) == [
+        "http://other/b/",
+        "http://other/b/x",
+    ]
 
 
 @given(st.binary(max_size=300))
 def test_no_page_breaks_the_search_for_links(page: bytes) -> None:
-    assert all(url.startswith(("http://", "https://")) for url in links_of(b"<a href=" + page + b">", "http://h/").__iter__())
+    assert all(
+        url.startswith(("http://", "https://")) for url in links_of(b"<a href=" + page + b">", "http://h/").__iter__()
+    )
 
 
 def test_a_link_is_followed_once_and_only_if_a_pattern_fits_the_whole_of_it() -> None:
@@ -167,7 +185,9 @@ def test_only_html_is_searched_for_links() -> None:
     assert not is_page(None)
 
 
-@pytest.mark.parametrize(("text", "size"), [("1", 1), ("500K", 512_000), ("1.5MiB", 1_572_864), ("2g", 2 << 30), ("1 M/s", 1 << 20)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("1", 1), ("500K", 512_000), ("1.5MiB", 1_572_864), ("2g", 2 << 30), ("1 M/s", 1 << 20)]
+)
 def test_sizes_are_read_with_their_units(text: str, size: int) -> None:
     assert parse_size("--max-size", text) == size
 

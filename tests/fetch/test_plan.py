@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -31,14 +32,16 @@ def test_ranges_are_the_set_of_their_bytes(spans: list[tuple[int, int]]) -> None
     kept = list(ranges)
     assert {byte for start, stop in kept for byte in range(start, stop)} == model
     assert all(start < stop for start, stop in kept)
-    assert all(before[1] < after[0] for before, after in zip(kept, kept[1:], strict=False))
+    assert all(before[1] < after[0] for before, after in pairwise(kept))
     assert ranges.size == len(model)
     holes = {byte for start, stop in ranges.holes(50) for byte in range(start, stop)}
     assert holes == set(range(50)) - model
 
 
 @given(st.integers(1, 200), SPANS, st.integers(1, 20), st.integers(0, 2**32))
-def test_every_missing_byte_is_brought_exactly_once(total: int, done: list[tuple[int, int]], least: int, seed: int) -> None:
+def test_every_missing_byte_is_brought_exactly_once(
+    total: int, done: list[tuple[int, int]], least: int, seed: int
+) -> None:
     chance = random.Random(seed)
     plan = Plan(total, done, min_split=least, split=chance.randint(1, 4))
     there = [0] * total
@@ -136,13 +139,24 @@ def test_versions_contradict_only_in_what_both_tell() -> None:
         ({}, None),
     ],
 )
-def test_the_length_of_an_encoded_body_is_not_the_length_of_the_file(headers: dict[str, str], total: int | None) -> None:
+def test_the_length_of_an_encoded_body_is_not_the_length_of_the_file(
+    headers: dict[str, str], total: int | None
+) -> None:
     assert version_of(headers).total == total
 
 
 @pytest.mark.parametrize(
     "header",
-    ["", "bytes 5-9", "bytes */100", "bytes 6-9/100", "bytes 5-4/100", "bytes 5-100/100", "items 5-9/100", "bytes 5-9/x"],
+    [
+        "",
+        "bytes 5-9",
+        "bytes */100",
+        "bytes 6-9/100",
+        "bytes 5-4/100",
+        "bytes 5-100/100",
+        "items 5-9/100",
+        "bytes 5-9/x",
+    ],
 )
 def test_a_range_that_makes_no_sense_is_refused(header: str) -> None:
     with pytest.raises(ProtocolViolation):
