@@ -78,7 +78,7 @@ def write(
 
 
 def _lines(value: Any) -> str:
-    """JSON with each element of a list of objects on a line of its own: it can be read and compared, and stays small."""
+    """JSON with each element of a list of objects on a line of its own, so that two runs can be compared."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return "[\n" + ",\n".join(json.dumps(element) for element in value) + "\n]"
     return json.dumps(value)
