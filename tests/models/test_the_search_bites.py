@@ -126,7 +126,8 @@ def _enqueues_for_a_cancelled_sender(self: Bounded, waiter: Waiter) -> None:
     if waiter.state == GRANTED:
         self.limit += 1
         self.buffer.append(waiter.item)
-        self.items_came()
+        if wake(self.receivers, GRANTED):
+            self.held += 1
         waiter.state = IDLE
     else:
         self.discard(self.senders, waiter)
