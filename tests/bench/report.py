@@ -71,7 +71,8 @@ def group_table(results: Sequence[Result], progress: str = "") -> Table:
     table = Table(title=f"{group.name}  {progress}", caption=group.what, title_justify="left", caption_justify="left")
     heading, rows = group_rows(results)
     for index, name in enumerate(heading):
-        table.add_column(name, justify="right" if index else "left", no_wrap=True)
+        two_lines = name.replace(", ", "\n").replace(" ", "\n")
+        table.add_column(two_lines, justify="right" if index else "left", no_wrap=index > 0)
     for row in rows:
         table.add_row(*row, style="bold" if row[0].startswith("actorpar") else None)
     return table
