@@ -99,3 +99,14 @@ async def fetch(*arguments: str | Path, cwd: Path, stdin: bytes = b"", env: Mapp
 def names(folder: Path) -> set[str]:
     """Every file below `folder`, by its path within it."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+
+
+async def grown(path: Path, size: int = 0) -> None:
+    """Wait until a file is there and has grown so far; a file tells nobody, so it is looked at again and again."""
+    async with asyncio.timeout(30):
+        while _size(path) < size:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else -1
