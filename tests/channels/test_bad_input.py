@@ -10,6 +10,8 @@ import pytest
 
 import actorpar as ap
 
+pytestmark = pytest.mark.virtual_time
+
 
 @pytest.mark.parametrize("capacity", [-1, -math.inf, math.nan, 1.0, 0.0, 2.5, "8", None, True, [], b"1"])
 @pytest.mark.parametrize("open_one", [ap.open_channel, ap.open_broadcast], ids=["channel", "broadcast"])

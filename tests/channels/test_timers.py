@@ -31,7 +31,9 @@ async def test_ch51_after_is_ready_once_its_time_has_come_and_stays_ready(trial:
 
 async def test_ch51_after_counts_from_when_it_was_made(trial: Trial) -> None:
     deadline = ap.after(3)
-    await asyncio.sleep(2)
+    await asyncio.sleep(2.999)
+    with pytest.raises(ap.ChannelEmpty):
+        deadline.receive_nowait()
     await deadline.receive()
     assert now() == pytest.approx(3)
 

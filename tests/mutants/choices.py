@@ -1,0 +1,117 @@
+"""Bugs in select, timers, permits and batches (CH-33 to CH-57)."""
+
+from __future__ import annotations
+
+from .mutant import BOUNDED, PERMIT, RECEIVER, RENDEZVOUS, SELECT, SENDER, TIMER, Mutant
+
+CHOICES = [
+    Mutant(
+        "CH-38",
+        SELECT,
+        "a selector begins with the same guard each time",
+        "            self._first = first + 1 if first + 1 < len(order) else 0",
+        "            self._first = 0",
+    ),
+    Mutant(
+        "CH-37", SELECT, "priority is ignored", "    if not priority:\n        first =", "    if True:\n        first ="
+    ),
+    Mutant(
+        "CH-41",
+        SELECT,
+        "a deadline goes before a guard that is ready",
+        "            deadlines = True\n            continue\n",
+        "            deadlines = True\n",
+    ),
+    Mutant(
+        "CH-42",
+        SELECT,
+        "skip_closed does not skip",
+        "            if not skip_closed:\n                raise\n            ended = True",
+        "            raise\n            ended = True",
+    ),
+    Mutant(
+        "CH-44",
+        SELECT,
+        "a select with nothing to wait for waits",
+        "    if not enabled and not deadlines:",
+        "    if not enabled and ended:",
+    ),
+    Mutant(
+        "CH-48",
+        SELECT,
+        "the losers stay in their queues",
+        "            if core is not None and waiter is not winner:",
+        "            if core is None and waiter is not winner:",
+    ),
+    Mutant(
+        "CH-51",
+        TIMER,
+        "ticks drift",
+        "        self.due += self.period * (1 + (now - self.due) // self.period)",
+        "        self.due = now + self.period",
+    ),
+    Mutant("CH-51", TIMER, "a deadline comes too early", ">= self.due else NOTHING", ">= self.due - 0.5 else NOTHING"),
+    Mutant(
+        "CH-51",
+        TIMER,
+        "a deadline wakes one receiver of several",
+        "        wake_all(self.receivers, GRANTED)",
+        "        wake(self.receivers, GRANTED)",
+    ),
+    Mutant(
+        "CH-55",
+        PERMIT,
+        "a permit that is not used keeps its place",
+        "            self._core.forfeit(token)",
+        "            pass",
+    ),
+    Mutant(
+        "CH-55",
+        PERMIT,
+        "a permit sends twice",
+        "        token, self._token = self._token, None\n        self._core.redeem",
+        "        token = self._token\n        self._core.redeem",
+    ),
+    Mutant(
+        "CH-55",
+        BOUNDED,
+        "a place is promised and not reserved",
+        "        if len(self.buffer) < self.limit:\n            self.limit -= 1\n",
+        "        if len(self.buffer) < self.limit:\n",
+    ),
+    Mutant(
+        "CH-55",
+        RENDEZVOUS,
+        "a permit takes a receiver that others may take, too",
+        "            self.claimed.append(self.receivers.popleft())",
+        "            self.claimed.append(receiver)",
+    ),
+    Mutant(
+        "CH-56",
+        SENDER,
+        "an item that was taken just before the cancellation is sent again",
+        "                if waiter.state == DONE:\n                    rest.popleft()\n",
+        "",
+    ),
+    Mutant(
+        "CH-56",
+        SENDER,
+        "the unsent rest is not told",
+        "            error.item, error.items = rest[0], tuple(rest)\n",
+        "",
+    ),
+    Mutant(
+        "CH-56",
+        RECEIVER,
+        "a batch takes what is reserved for others",
+        "min(len(core.buffer) - core.held, most - 1)",
+        "min(len(core.buffer), most - 1)",
+    ),
+    Mutant(
+        "CH-57",
+        RECEIVER,
+        "async for takes one item too many",
+        "            return await self.receive()\n",
+        "            return (await self.receive_many(2))[0]\n",
+    ),
+]

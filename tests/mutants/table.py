@@ -1,0 +1,11 @@
+"""All planted bugs."""
+
+from __future__ import annotations
+
+from .choices import CHOICES
+from .crossings import CROSSINGS
+from .endings import ENDINGS
+from .flow import FLOW
+from .mutant import Mutant
+
+MUTANTS: list[Mutant] = [*FLOW, *ENDINGS, *CHOICES, *CROSSINGS]
