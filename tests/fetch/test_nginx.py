@@ -79,7 +79,18 @@ async def test_two_thousand_small_and_twenty_large_files_arrive_identical(
     paths = sorted(names(home / "files"), reverse=True)  # the large ones last: nothing waits then, and ranges help
     urls = "".join(f"{root}/{path}\n" for path in paths)
 
-    run = await fetch("--tree", "--min-split", "1M", "-o", tmp_path / "got", "-", cwd=tmp_path, stdin=urls.encode())
+    run = await fetch(
+        "--tree",
+        "--min-split",
+        "1M",
+        "--per-host",
+        "16",
+        "-o",
+        tmp_path / "got",
+        "-",
+        cwd=tmp_path,
+        stdin=urls.encode(),
+    )
 
     assert run.code == 0, run.err
     (got,) = (tmp_path / "got").iterdir()
