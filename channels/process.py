@@ -147,12 +147,14 @@ class Process(AwaiterCount, Future[_R]):
         self._cancel_requests += 1
         if self._fut_waiter is not None and self._fut_waiter.cancel(msg=msg):
             return True
+        if self._cancel_sent:
+            return True
         self._cancel_message = msg
         self.step = self._throw_cancelled
         if self.waiter.state == PARKED:
             self.send_cancel()
             self.queue.push(self)
-        elif not self._cancel_sent:
+        else:
             self._must_cancel = True
         return True
 
@@ -240,6 +242,9 @@ class Process(AwaiterCount, Future[_R]):
 
     def _future_done(self, future: Any) -> None:
         self._fut_waiter = None
+        if self._must_cancel and future.cancelled():  # asked for twice: the future itself delivers the first one
+            self._must_cancel = False
+            self.step = self._coroutine.send
         self.queue.resume(self)
 
     def _throw_cancelled(self, _: None) -> Any:

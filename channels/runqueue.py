@@ -56,7 +56,7 @@ class RunQueue:
     """The processes of one event loop that are ready to run."""
 
     __slots__ = (
-        "__weakref__", "_callback", "_context", "_stride", "checked", "flavors", "fuel", "lent", "loop",
+        "__weakref__", "_budget", "_callback", "_context", "_stride", "checked", "flavors", "fuel", "lent", "loop",
         "on_idle", "ready", "scheduled", "thread",
     )  # fmt: skip
 
@@ -73,6 +73,7 @@ class RunQueue:
         self._callback = self._turn
         self._context = contextvars.Context()  # a process's own would be entered twice and leak its variables
         self._stride = 1
+        self._budget = env.BUDGET
 
     def spawn(self, coroutine: Coroutine[Any, Any, _R], name: str | None = None) -> Process[_R]:
         """Run a coroutine as a process; where there is no run queue, as an asyncio task, which has the same surface."""
@@ -130,7 +131,7 @@ class RunQueue:
             self._turn()
 
     def _turn(self) -> None:
-        ready, loop, budget = self.ready, self.loop, env.BUDGET
+        ready, loop, budget = self.ready, self.loop, self._budget
         take, running, clock = ready.popleft, current, env.clock
         left, stride = env.TURN_STEPS, self._stride
         quick = env.TURN_SECONDS / 8
@@ -169,8 +170,11 @@ class RunQueue:
                 before, now = now, clock()
                 # The clock costs as much as a short step, so it is read every `stride` steps; one long stretch is
                 # enough to read it after every step again, or 32 slow steps would keep the loop from its sockets.
-                stride, budget = (min(32, stride + 1), env.BUDGET) if now - before < quick else (1, env.SLOW_BUDGET)
-            self._stride = stride
+                if now - before < quick:
+                    stride, budget = min(32, stride + 1), min(env.BUDGET, 2 * budget)
+                else:
+                    stride, budget = 1, env.SLOW_BUDGET
+            self._stride, self._budget = stride, budget
             loop.call_soon(self._callback, context=self._context)
         except BaseException:
             loop.call_soon(self._callback, context=self._context)

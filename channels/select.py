@@ -12,12 +12,13 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast, overload
 
 from . import env
 from .end import End
+from .env import thread_id
 from .errors import AllClosed, ChannelError, InvalidGuard
 from .flavors.base import NOTHING, Flavor
 from .guard import Default, Guard, ReceiveFrom, SendTo
 from .process import park, pause
 from .receiver import Receiver
-from .runqueue import RunQueue, run_queue, waiter_here
+from .runqueue import RunQueue, current, run_queue, waiter_here
 from .waiters import BURIED, IDLE, PARKED, WAITING, GuardWaiter, Waiter
 
 T = TypeVar("T")
@@ -66,13 +67,14 @@ class Selector(Generic[T]):
     One task at a time may wait on it (InvalidGuard for a second one).
     """
 
-    __slots__ = ("_default", "_entries", "_first", "_priority", "_skip_closed", "_sleeping", "_waiters")
+    __slots__ = ("_default", "_entries", "_first", "_priority", "_queue", "_skip_closed", "_sleeping", "_waiters")
 
     def __init__(self, *guards: Guard[T], priority: bool = False, skip_closed: bool = False) -> None:
         self._entries, self._default = _entries_of(guards)
         self._priority = priority
         self._skip_closed = skip_closed
         self._first = 0
+        self._queue: RunQueue | None = None
         self._sleeping = False
         self._waiters: list[GuardWaiter] = []
 
@@ -83,7 +85,9 @@ class Selector(Generic[T]):
         enabled and there is no default (CH-44). Cancelled: no channel was touched, or, if a send guard had been
         committed, its item was delivered (CH-47).
         """
-        queue = run_queue()
+        queue = self._queue
+        if queue is None or queue.loop not in current or thread_id() != queue.thread:
+            queue = self._queue = run_queue()
         if queue.is_spent():
             await pause()
         index, value = self._poll(queue)
@@ -167,12 +171,13 @@ def _entries_of(guards: tuple[Guard[Any], ...]) -> tuple[list[_Entry], int | Non
     """The guards with their ends, and the index of the default."""
     entries: list[_Entry] = []
     default = None
+    guard: Any
     for index, guard in enumerate(guards):
         kind = type(guard)
         if kind is Receiver:
-            entries.append((index, guard, cast(End, guard)))
+            entries.append((index, guard, guard))
         elif kind is ReceiveFrom or kind is SendTo:
-            entries.append((index, guard, cast(Any, guard).end))
+            entries.append((index, guard, guard.end))
         elif kind is Default and default is None:
             default = index
         else:
