@@ -375,14 +375,14 @@ async def test_ch59_a_waiting_sender_of_a_loop_that_is_gone_holds_nobody_up(chan
         gave_up.set_result(None)
         sender.send("after", timeout=3)
 
-    sending = asyncio.create_task(in_thread(give_up_and_go_on))
-    await in_thread(gave_up.result)
-    received: list[Any] = []
-    while "after" not in received:
-        received.append(await asyncio.wait_for(rx.receive(), 3))
-    await sending
+    with sender:
+        sending = asyncio.create_task(in_thread(give_up_and_go_on))
+        await in_thread(gave_up.result)
+        received: list[Any] = []
+        while "after" not in received:
+            received.append(await asyncio.wait_for(rx.receive(), 3))
+        await sending
     assert received == [*range(len(received) - 1), "after"]
-    sender.close()
 
 
 async def test_ch35_an_overflow_on_the_way_is_undelivered_and_ends_nothing(channel: Channel) -> None:
