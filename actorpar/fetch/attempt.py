@@ -100,7 +100,7 @@ class Attempt:
         answer.release()
         placement = run.place(job, proposal_of(answer), version_of(answer.headers))
         if not placement.complete:
-            run.give_back(job, placement)
+            run.give_back(job)
             return False
         self.final_url = answer.url
         await self._skip(placement.path, page=shows_page(answer))
@@ -115,14 +115,19 @@ class Attempt:
 
     async def _look(self) -> None:
         """Dry run: ask, and tell."""
-        answer = await self.run.client.open(self.job.url, method="HEAD")
+        run, job = self.run, self.job
+        try:
+            answer = await run.client.open(job.url, method="HEAD")
+            answer.release()
+        except HttpFailure:  # many servers know only GET
+            answer = await run.client.open(job.url)
+            answer.close()
         self.final_url = answer.url
-        answer.release()
         version = version_of(answer.headers)
-        placement = self.run.place(self.job, proposal_of(answer), version)
+        placement = run.place(job, proposal_of(answer), version)
         status: Status = "skipped" if placement.complete else "planned"
         known: dict[str, Any] = {"path": placement.path, "total": version.total, "final_url": self.final_url}
-        await self.lines.outcomes.send(outcome(self.run, self.job, status, **known))
+        await self.lines.outcomes.send(outcome(run, job, status, **known))
         await self.lines.notes.send(Note(settled=1))
 
     async def _afresh(self) -> None:

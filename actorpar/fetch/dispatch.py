@@ -107,7 +107,8 @@ class Dispatcher:
     def _link(self, url: str) -> None:
         if self._follower.matches(url) and self._follower.see(url):
             job = Job((url,))
-            self.frontier.push(Job((url,), name=self._run.promise(job)))
+            job.name = self._run.promise(job)
+            self.frontier.push(job)
 
 
 async def dispatch(

@@ -37,6 +37,8 @@ class Job:
     #: Relative to the output directory, "/" between folders; `named` when the user chose it.
     name: str = ""
     named: bool = False
+    #: The name it was given beside `name`, because the server proposed one or a file had `name` already.
+    also_named: str = ""
     checksum: Checksum | None = None
     #: The index of the URL whose turn it is, and those that failed for good.
     turn: int = 0
@@ -89,7 +91,7 @@ class Job:
     def unpack(cls, line: str) -> Job:
         """The job that `pack` wrote."""
         urls, name, named, checksum = json.loads(line)
-        return cls(tuple(urls), name, named, Checksum(*checksum) if checksum else None)
+        return cls(tuple(urls), name, named, checksum=Checksum(*checksum) if checksum else None)
 
 
 @dataclass(slots=True)

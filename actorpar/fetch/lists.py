@@ -122,5 +122,5 @@ def parse_report(lines: Iterable[str], directory: str) -> Iterator[Job | tuple[s
 def _job_of_record(record: dict[str, Any], directory: str) -> Job:
     urls = tuple(check_url(str(url)) for url in (record["url"], *record["mirrors"]))
     checksum = parse_checksum(record["checksum"]) if record["checksum"] else None
-    place = os.path.relpath(record["path"], directory) if record["path"] else ""
-    return Job(urls, name="" if place.startswith("..") else safe_path(place) if place else "", checksum=checksum)
+    place = os.path.relpath(record["path"], directory) if record["path"] else ".."
+    return Job(urls, name="" if place.startswith("..") else safe_path(place), checksum=checksum)

@@ -25,6 +25,7 @@ from .resume import Version
 #: Seconds between two journals of one file.
 JOURNAL_SECONDS = 1.0
 _MAX_VECTORS = 512
+_flush = getattr(os, "fdatasync", os.fsync)  # macOS has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class PartFile:
             return
         try:
             if self._durable:
-                os.fdatasync(self._fd)
+                _flush(self._fd)
             version = self.version
             record = {"version": 1, "url": self.url, "total": version.total, "etag": version.etag}
             record |= {"last_modified": version.last_modified, "done": list(self.written)}

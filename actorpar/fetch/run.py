@@ -115,11 +115,11 @@ class Run:
         """Bytes of a file that is there."""
         return os.path.getsize(path)
 
-    def give_back(self, job: Job, placement: Placement) -> None:
-        """A place that was not used."""
-        name = os.path.relpath(placement.path, self.options.directory)
-        if name != job.name:
-            self.claims.release(name)
+    def give_back(self, job: Job) -> None:
+        """The place of a job is not used."""
+        if job.also_named not in ("", job.name):
+            self.claims.release(job.also_named)
+        job.also_named = ""
 
     def place(self, job: Job, proposal: str | None, version: Version) -> Placement:
         """Where the file goes, or that it is there: `proposal` is the server's name for it.
@@ -134,8 +134,9 @@ class Run:
             base = f"{folder}/{proposal}" if folder else proposal
         twin: str | None = None
         for name in numbered(base):
-            if name != job.name and not self.claims.take(name):
+            if name not in (job.name, job.also_named) and not self.claims.take(name):
                 continue
+            job.also_named = name
             path = self.path(name)
             if not self.listing.has(name):
                 return Placement(path, False, twin)
@@ -148,8 +149,7 @@ class Run:
                 if self.options.existing == "replace":
                     return Placement(path, False, None)
                 twin = twin or path
-            if name != job.name:
-                self.claims.release(name)
+            self.give_back(job)
         raise AssertionError("numbered() never ends")
 
 

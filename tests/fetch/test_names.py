@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actorpar.fetch.job import Job
+from actorpar.fetch.listing import Listing
 from actorpar.fetch.names import (
     DEFAULT_NAME,
     JOURNAL,
@@ -22,6 +26,9 @@ from actorpar.fetch.names import (
     safe_path,
     tree_from_url,
 )
+from actorpar.fetch.options import Options
+from actorpar.fetch.resume import Version
+from actorpar.fetch.run import Run
 
 
 @given(st.text())
@@ -164,3 +171,36 @@ def test_no_name_is_given_twice(wishes: list[str]) -> None:
     claims = Claims()
     names = [claims.claim(wish) for wish in wishes]
     assert len(set(names)) == len(names)
+
+
+def place_in(folder: Path, run: Run, proposal: str | None, job: Job | None = None) -> str:
+    """Where a file that the server names so is put."""
+    job = job or Job(("http://h/x",))
+    job.name = job.name or run.promise(job)
+    placement = run.place(job, proposal, Version())
+    assert not placement.complete
+    return os.path.relpath(placement.path, folder)
+
+
+def run_in(folder: Path) -> Run:
+    """A run that only gives names."""
+    nothing: Any = None
+    return Run(Options(directory=str(folder)), nothing, nothing, nothing, print, Listing(str(folder)))
+
+
+def test_a_file_that_is_tried_again_keeps_the_name_it_was_given(tmp_path: Path) -> None:
+    run, job = run_in(tmp_path), Job(("http://h/x",))
+    assert [place_in(tmp_path, run, "report.pdf", job) for _ in range(3)] == ["report.pdf"] * 3
+    assert place_in(tmp_path, run, "report.pdf") == "report.1.pdf"
+
+
+def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"mine")
+    (tmp_path / "x.1").mkdir()
+    assert place_in(tmp_path, run_in(tmp_path), None) == "x.2"
+
+
+def test_a_name_the_user_chose_is_not_changed_by_the_server(tmp_path: Path) -> None:
+    assert (
+        place_in(tmp_path, run_in(tmp_path), "server.txt", Job(("http://h/x",), name="d/mine", named=True)) == "d/mine"
+    )
