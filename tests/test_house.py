@@ -34,6 +34,10 @@ SEAM_USERS = {
     ("channels/env.py", "uuid"): "the seam itself",
     ("channels/env.py", "threading"): "the seam itself",
     ("channels/env.py", "asyncio.sleep"): "the seam itself",
+    (
+        "actorpar/testing/trial.py",
+        "asyncio.sleep",
+    ): "that nothing happens can only be waited out",
     ("actorpar/fetch/addresses.py", "socket"): "transport of the downloader: resolves host names",
     ("actorpar/fetch/retry.py", "random"): "the type of the generator it is given; it draws from no other",
     ("actorpar/fetch/pipeline.py", "concurrent.futures.ThreadPoolExecutor"): "the disk has threads of its own, for one "
@@ -44,11 +48,13 @@ SLEEPERS = {
     "tests/bench/echo_client.py": "the pace of the load that is measured",
     "tests/bench/file_server.py": "a server in a process of its own has no event to wait for",
     "tests/fetch/answers.py": "the server that misbehaves is slow on purpose",
-    "tests/fetch/test_interrupts.py": "looks at another operating-system process, which has no event to wait for",
+    "tests/fetch/running.py": "looks at another operating-system process, which has no event to wait for",
+    "tests/fetch/test_faults.py": "a peer that is slow on purpose",
 }
 #: Functions that may be long -> why.
 LONG = {
     "channels/sender.py: send": "the hot path is written out: every call less is a tenth of its cost",
+    "channels/receiver.py: receive": "as send",
 }
 #: What `import actorpar` must not load: it has to cost little more than asyncio.
 HEAVY = ("aiohttp", "numpy", "multiprocessing", "msgspec", "msgpack", "rich", "uvloop", "mpi4py", "anyio")

@@ -20,6 +20,10 @@ import actorpar as ap
 from .running import alone, settle
 
 
+#: The collector of the interpreter goes through all that the whole run has made.
+COLLECTS = pytest.mark.may_block
+
+
 async def fail(error: BaseException) -> None:
     raise error
 
@@ -173,11 +177,13 @@ def end_with(make: Callable[[], BaseException], ended: list[str]) -> BaseExcepti
     return caught.value
 
 
+@COLLECTS
 async def test_a_finished_process_is_freed() -> None:
     reference = await spawn_and_forget(asyncio.sleep, 0)
     assert reference() is None
 
 
+@COLLECTS
 async def test_a_process_that_had_to_wait_is_freed() -> None:
     tx, rx = ap.open_channel[int](0)
     async with ap.ProcessGroup() as group:
@@ -201,6 +207,7 @@ async def spawn_and_forget(target: Callable[..., Coroutine[Any, Any, Any]], *arg
     return reference
 
 
+@COLLECTS
 async def test_a_cancelled_process_is_freed() -> None:
     async with ap.ProcessGroup() as group:
         reference = weakref.ref(group.spawn(asyncio.sleep, 60))
@@ -212,6 +219,7 @@ async def test_a_cancelled_process_is_freed() -> None:
     assert reference() is None
 
 
+@COLLECTS
 async def test_who_keeps_a_failure_keeps_no_other_process() -> None:
     bystanders: list[weakref.ref[ap.Process[None]]] = []
 
