@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 from pathlib import Path
@@ -37,7 +38,8 @@ async def _kill(site: Site, folder: Path, moment: float | None) -> bool:
         try:
             await asyncio.wait_for(process.wait(), moment)
         except TimeoutError:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # it ended at this very moment
+                process.kill()
         return (await finished(process)).code == -signal.SIGKILL
 
 
