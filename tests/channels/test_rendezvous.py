@@ -208,6 +208,19 @@ async def test_ch26_abort_wakes_everybody(trial: Trial, channel: Channel) -> Non
     assert (await trial.fails(ap.ChannelAborted, rx.receive())).__cause__ is cause
 
 
+async def test_ch34_a_select_that_was_chosen_once_sends_nothing_else(trial: Trial, channel: Channel) -> None:
+    (a_tx, a_rx), (b_tx, b_rx) = channel(0), channel(0)
+
+    async def choose() -> object:
+        return await ap.select(ap.send_to(a_tx, "a"), ap.send_to(b_tx, "b"))
+
+    choosing = await trial.started_and_waiting(choose)
+    assert a_rx.receive_nowait() == "a"
+    with pytest.raises(ap.ChannelEmpty):  # the select was committed and has not run
+        b_rx.receive_nowait()
+    assert await choosing == (0, None)
+
+
 async def test_ch60_statistics_are_exact(trial: Trial, channel: Channel) -> None:
     tx, rx = channel(0, name="meeting")
     await trial.started_and_waiting(tx.send, 3)

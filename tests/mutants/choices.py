@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mutant import BOUNDED, PERMIT, RECEIVER, RENDEZVOUS, SELECT, SENDER, TIMER, Mutant
+from .mutant import BASE, BOUNDED, PERMIT, RECEIVER, RENDEZVOUS, SELECT, SENDER, TIMER, WAITERS, Mutant
 
 CHOICES = [
     Mutant(
@@ -113,5 +113,72 @@ CHOICES = [
         "async for takes one item too many",
         "            return await self.receive()\n",
         "            return (await self.receive_many(2))[0]\n",
+    ),
+    Mutant(
+        "CH-34",
+        WAITERS,
+        "a guard of a select that has chosen another is chosen, too",
+        "or not self.choice.commit(self, outcome):",
+        "or (self.choice.commit(self, outcome) and False):",
+    ),
+    Mutant(
+        "CH-37", SELECT, "a Selector ignores priority", "        if not self._priority and order:", "        if order:"
+    ),
+    Mutant(
+        "CH-40",
+        SELECT,
+        "default is taken although a guard is ready",
+        "    enabled = deadlines = ended = False\n",
+        "    enabled = deadlines = ended = False\n    if default is not None:\n        return default, None\n",
+    ),
+    Mutant(
+        "CH-43",
+        SELECT,
+        "a masked guard is chosen",
+        "        if not guard.when:\n            continue\n        core",
+        "        core",
+    ),
+    Mutant(
+        "CH-47",
+        SELECT,
+        "a cancelled select keeps what it was promised",
+        "            except BaseException:\n                self._leave(None)\n",
+        "            except BaseException:\n",
+    ),
+    Mutant(
+        "CH-48",
+        BASE,
+        "tombstones are never swept out",
+        "        if 2 * self.buried > len(queue):",
+        "        if self.buried < 0:",
+    ),
+    Mutant(
+        "CH-52",
+        BASE,
+        "a receive that is cancelled when it was woken takes its item along",
+        "            self.release_item()\n            waiter.state = IDLE",
+        "            self.held -= 1\n            self.buffer.popleft()\n            waiter.state = IDLE",
+    ),
+    Mutant(
+        "CH-53",
+        BOUNDED,
+        "a send that is cancelled when it was woken sends",
+        "            self.release_slot()\n            waiter.state = IDLE",
+        "            self.limit += 1\n            self.buffer.append(waiter.item)\n            waiter.state = IDLE",
+    ),
+    Mutant(
+        "CH-54",
+        RENDEZVOUS,
+        "an item that was taken just before the cancellation comes twice",
+        "            if waiter.state == GRANTED:\n                self.forfeit(waiter.item)\n",
+        "            if waiter.state == GRANTED:\n                self.forfeit(waiter.item)\n"
+        "            elif waiter.state == DONE:\n                self.put(waiter.item)\n",
+    ),
+    Mutant(
+        "CH-58",
+        SENDER,
+        "a cancelled send returns as if it were done",
+        "            core.leave_send(waiter)\n            raise\n        self",
+        "            core.leave_send(waiter)\n            return\n        self",
     ),
 ]

@@ -41,6 +41,7 @@ CROSSINGS = [
         "        self.buffer.extend(items)\n        if len(self.buffer) > self.peak:\n",
         "        self.buffer.extend(items)\n        if not self.buffer:\n",
     ),
+    Mutant("CH-60", BASE, "what is dropped is not counted", "            self.dropped += 1\n", ""),
     Mutant(
         "CH-60",
         BASE,

@@ -96,6 +96,13 @@ FLOW = [
         "    wake(queue, outcome)",
     ),
     Mutant(
+        "CH-09",
+        BOUNDED,
+        "the item of a woken receiver is not reserved",
+        "                self.held += 1\n            return True",
+        "                self.held += 0\n            return True",
+    ),
+    Mutant(
         "CH-10",
         BOUNDED,
         "the slot of a cancelled woken sender is lost",
@@ -167,6 +174,14 @@ FLOW = [
         "drop_old drops the youngest",
         "        oldest = self.buffer.popleft()",
         "        oldest = self.buffer.pop()",
+    ),
+    Mutant(
+        "CH-18",
+        BASE,
+        "who has used up its budget goes on",
+        "        return queue.is_spent()",
+        "        return False",
+        PROCESSES,
     ),
     Mutant("CH-19", LOSSY, "drop_new does not tell what it dropped", "            self.undelivered((item,))\n", ""),
     Mutant("CH-19", LOSSY, "reject drops", 'if self.policy == "reject":', 'if self.policy == "rejects":'),
