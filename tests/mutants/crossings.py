@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mutant import BASE, PROCESS, PROCESSES, SENDER, THREADS, Mutant
+from .mutant import BASE, PROCESS, SENDER, THREADS, Mutant
 
 CROSSINGS = [
     Mutant(
@@ -55,6 +55,5 @@ CROSSINGS = [
         "the ends of a process that failed are closed as if on purpose",
         "            end.lose(failure)",
         "            end.close()",
-        PROCESSES,
     ),
 ]

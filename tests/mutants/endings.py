@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mutant import BASE, BOUNDED, END, PROCESS, PROCESSES, RECEIVER, SENDER, Mutant
+from .mutant import BASE, BOUNDED, END, PROCESS, RECEIVER, SENDER, Mutant
 
 ENDINGS = [
     Mutant("CH-20", BASE, "abort loses the buffer without a word", "        self.undelivered(items)\n", ""),
@@ -120,7 +120,6 @@ ENDINGS = [
         "an abort is not propagated",
         "        elif propagate and isinstance",
         "        elif not ends and isinstance",
-        PROCESSES,
     ),
     Mutant(
         "CH-29",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mutant import BASE, BOUNDED, LOSSY, OPENING, PROCESSES, RECEIVER, RENDEZVOUS, SENDER, WAITERS, Mutant
+from .mutant import BASE, BOUNDED, LOSSY, OPENING, RECEIVER, RENDEZVOUS, SENDER, WAITERS, Mutant
 
 FLOW = [
     Mutant("CH-01", OPENING, "True is taken for a capacity", " or isinstance(capacity, bool)", ""),
@@ -166,7 +166,6 @@ FLOW = [
         "a send that completes at once spends nothing",
         "        if fuel and length < core.limit:\n            queue.fuel = fuel - 1\n",
         "        if fuel and length < core.limit:\n",
-        PROCESSES,
     ),
     Mutant(
         "CH-19",
@@ -176,12 +175,7 @@ FLOW = [
         "        oldest = self.buffer.pop()",
     ),
     Mutant(
-        "CH-18",
-        BASE,
-        "who has used up its budget goes on",
-        "        return queue.is_spent()",
-        "        return False",
-        PROCESSES,
+        "CH-18", BASE, "who has used up its budget goes on", "        return queue.is_spent()", "        return False"
     ),
     Mutant("CH-19", LOSSY, "drop_new does not tell what it dropped", "            self.undelivered((item,))\n", ""),
     Mutant("CH-19", LOSSY, "reject drops", 'if self.policy == "reject":', 'if self.policy == "rejects":'),

@@ -20,10 +20,6 @@ THREADS = "channels/threads.py"
 TIMER = "channels/flavors/timer.py"
 WAITERS = "channels/waiters.py"
 
-#: Where the tests of a rule are.
-CHANNELS = ("tests/channels",)
-PROCESSES = ("tests/processes",)
-
 
 class Mutant(NamedTuple):
     """One small bug, and the rule whose tests must find it.
@@ -36,4 +32,3 @@ class Mutant(NamedTuple):
     bug: str
     old: str
     new: str
-    tests: tuple[str, ...] = CHANNELS
