@@ -128,9 +128,16 @@ class ThreadSender(_ThreadEnd, Generic[T]):
             try:
                 self._loop.call_soon_threadsafe(self._flush)
             except RuntimeError:
-                inbox.remove(item)
+                self._take_out(item)
                 self._fail(self._loop_is_gone())
                 raise self._loop_is_gone(item) from None
+
+    def _take_out(self, item: T) -> None:
+        """Take the item that was just put into the inbox back, by identity: `==` is the user's code."""
+        for place in reversed(range(len(self._inbox))):
+            if self._inbox[place] is item:
+                del self._inbox[place]
+                return
 
     def send_nowait(self, item: T) -> None:
         """Send one item, or raise ChannelFull with `.item` if the window is full."""
@@ -188,7 +195,10 @@ class ThreadSender(_ThreadEnd, Generic[T]):
         with self._lock:
             waiting, self._waiting = self._waiting, []
         for wake in waiting:
-            wake()
+            try:
+                wake()
+            except RuntimeError:  # the loop of an asend() is gone, and nobody waits there any more
+                pass
 
     # -- on the loop
 
