@@ -83,7 +83,7 @@ class Dispatcher:
             self._wanting.append(note.wanting)
         for url in note.links:
             self._link(url)
-        frontier.outstanding -= note.settled
+        frontier.settle(note.settled)
 
     def hand_out(self) -> None:
         """Fill the free places: with jobs, then with helpers of large files."""

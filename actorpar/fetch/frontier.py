@@ -129,9 +129,9 @@ class Frontier:
             self._offer(host)
         self._forget(host)
 
-    def settle(self) -> None:
-        """One job is over for good."""
-        self.outstanding -= 1
+    def settle(self, count: int) -> None:
+        """So many jobs are over for good."""
+        self.outstanding -= count
 
     def borrow(self, key: str, most: int) -> int:
         """Take up to `most` free places of a host for helpers of a job at work; how many were taken."""

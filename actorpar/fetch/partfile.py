@@ -147,10 +147,6 @@ class PartFile:
         """Flush the bytes to the disk."""
         os.fsync(self._fd)
 
-    def truncate(self, size: int) -> None:
-        """Cut what was reserved beyond the end."""
-        os.ftruncate(self._fd, size)
-
     def abandon(self) -> None:
         """Close; what came stays, with its journal, for a later run. Never raises."""
         try:

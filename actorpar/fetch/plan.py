@@ -41,10 +41,6 @@ class Ranges:
         """How many bytes it holds."""
         return sum(self._stops) - sum(self._starts)
 
-    def prefix(self) -> int:
-        """How many bytes it holds from 0 on without a hole."""
-        return self._stops[0] if self._starts and self._starts[0] == 0 else 0
-
     def holes(self, total: int) -> list[tuple[int, int]]:
         """The ranges below `total` that it does not hold."""
         edges = [0, *(edge for pair in zip(self._starts, self._stops, strict=True) for edge in pair), total]

@@ -28,7 +28,6 @@ class Meter:
 
     def __init__(self) -> None:
         self.received = 0
-        self.expected = 0
 
 
 class Intake:
