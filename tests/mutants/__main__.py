@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -68,7 +69,7 @@ def judge(mutants: list[Mutant], folder: Path) -> Iterator[Verdict]:
 
     def attempt(place: int) -> Verdict:
         tree = folder / str(place)
-        copy_tree(tree)
+        shutil.copytree(base, tree, symlinks=True)  # not from the original, which may be edited meanwhile
         plant(mutants[place], tree)
         return try_tests(mutants[place], tree)
 
