@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import types
 from collections.abc import Generator
 from typing import Any
@@ -196,6 +197,20 @@ async def test_a_cancellation_can_be_caught_and_taken_back() -> None:
     assert survivor.result() == 5
     tx.close()
     rx.close()
+
+
+async def test_a_cancellation_taken_back_before_the_next_wait_is_not_delivered(engine: str) -> None:
+    async def process() -> str:
+        this_task().cancel()
+        this_task().uncancel()
+        await asyncio.sleep(0)
+        return "went on"
+
+    async with ap.ProcessGroup() as group:
+        taken_back = group.spawn(process)
+    delivered = engine == "plain tasks" and sys.version_info < (3, 13)  # as asyncio did before Python 3.13
+    assert taken_back.cancelled() == delivered
+    assert delivered or taken_back.result() == "went on"
 
 
 async def test_more_uncancels_than_cancels_stay_at_zero() -> None:

@@ -176,6 +176,10 @@ async def test_a_failure_while_the_block_is_being_left_cancels_the_rest() -> Non
             rest.append(group.spawn(sleep_for_ever))
             group.spawn(fail_later)
     assert rest[0].cancelled()
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    await asyncio.sleep(0)
 
 
 async def test_a_process_that_is_cancelled_alone_ends_nothing_else() -> None:
@@ -363,12 +367,13 @@ async def test_a_process_spawned_into_a_group_that_is_being_cancelled_cannot_hol
         finally:
             group.spawn(sleep_for_ever)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(5) as limit:
         with pytest.raises(ValueError):
             async with ap.ProcessGroup() as group:
                 group.spawn(spawn_at_the_end, group)
                 await settle()
                 group.spawn(fail, ValueError())
+    assert not limit.expired()
 
 
 async def test_what_is_no_async_function_is_refused_and_told_so() -> None:

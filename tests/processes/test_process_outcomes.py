@@ -19,7 +19,6 @@ import actorpar as ap
 
 from .running import alone, settle
 
-
 #: The collector of the interpreter goes through all that the whole run has made.
 COLLECTS = pytest.mark.may_block
 
@@ -59,9 +58,10 @@ async def test_a_process_cannot_await_itself() -> None:
         assert task is not None
         await task
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(5) as limit:
         with pytest.raises(RuntimeError):
             await alone(narcissus)
+    assert not limit.expired()
 
 
 class Awkward(Exception):
@@ -89,12 +89,13 @@ async def test_an_awkward_exception_after_the_first_failure_does_not_replace_it(
             await asyncio.get_running_loop().create_future()
         raise Awkward
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(5) as limit:
         with pytest.raises(ValueError, match="first"):
             async with ap.ProcessGroup() as group:
                 group.spawn(fail_when_cancelled)
                 await settle()
                 group.spawn(fail, ValueError("first"))
+    assert not limit.expired()
 
 
 async def test_a_stop_iteration_raised_in_a_process_is_a_runtime_error() -> None:

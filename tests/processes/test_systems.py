@@ -73,13 +73,15 @@ async def test_who_awaited_once_and_gave_up_is_no_awaiter() -> None:
         await failing.wait()
         raise ValueError
 
+    limit = asyncio.timeout(5)
     with pytest.raises(ValueError):
-        async with asyncio.timeout(10), ap.ActorSystem() as system:
+        async with limit, ap.ActorSystem() as system:
             process = await system.spawn(fail_later)
             _, pending = await asyncio.wait([process], timeout=0.001)
             assert pending
             failing.set()
             await sleep_for_ever()
+    assert not limit.expired()
 
 
 async def test_an_exception_in_the_block_cancels_all_processes() -> None:
