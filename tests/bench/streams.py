@@ -2,8 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
 
 import actorpar as ap
 
@@ -65,30 +64,38 @@ def _iterated(capacity: float) -> Case:
     return Case("actorpar, processes, async for", on_asyncio(body))
 
 
-async def _produce_batches(put: Callable[[Any], Awaitable[object]], count: int) -> None:
-    for first in range(0, count, BATCH):
-        await put(range(first, first + BATCH))
+def _slices(count: int) -> Iterator[list[int]]:
+    """The items in batches; an iterator, for a list among the arguments of a process is searched for ends."""
+    items = list(range(count))
+    return (items[first : first + BATCH] for first in range(0, count, BATCH))
 
 
-async def _consume_batches(get: Callable[[], Awaitable[list[int]]], count: int, total: list[int]) -> None:
+async def _produce_batches(put: Callable[[list[int]], Awaitable[object]], batches: Iterator[list[int]]) -> None:
+    for batch in batches:
+        await put(batch)
+
+
+async def _consume_batches(get: Callable[[], Awaitable[list[int]]], count: int, end: list[int]) -> None:
     taken = 0
+    batch: list[int] = []
     while taken < count:
-        taken += len(await get())
-    total.append(taken)
+        batch = await get()
+        taken += len(batch)
+    end += [taken, batch[-1]]
 
 
 def _batches(name: str, capacity: float) -> Case:
     async def body(items: int) -> Sample:
         tx, rx = ap.open_channel[int](capacity)
-        total = list[int]()
+        batches, end = _slices(items), list[int]()
         with Stopwatch() as watch:
             await as_processes(
-                (_produce_batches, tx.send_many, items),
-                (_consume_batches, lambda: rx.receive_many(BATCH), items, total),
+                (_produce_batches, tx.send_many, batches),
+                (_consume_batches, lambda: rx.receive_many(BATCH), items, end),
             )
         tx.close()
         rx.close()
-        expect("items", total, [items])
+        expect("items, and the last", end, [items, items - 1])
         return watch.sample(items)
 
     return Case(name, on_asyncio(body))
@@ -96,13 +103,10 @@ def _batches(name: str, capacity: float) -> Case:
 
 async def _lists_through_a_queue(items: int) -> Sample:
     queue: asyncio.Queue[list[int]] = asyncio.Queue()
-    total = list[int]()
+    batches, end = _slices(items), list[int]()
     with Stopwatch() as watch:
-        await as_tasks(
-            (_produce_batches, lambda batch: queue.put(list(batch)), items),
-            (_consume_batches, queue.get, items, total),
-        )
-    expect("items", total, [items])
+        await as_tasks((_produce_batches, queue.put, batches), (_consume_batches, queue.get, items, end))
+    expect("items, and the last", end, [items, items - 1])
     return watch.sample(items)
 
 
