@@ -37,7 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the demo; 0 if every file arrived identical, else the exit code of the fetch, or 1 for a difference."""
-    console = Console(highlight=False, soft_wrap=True)
+    try:
+        return _demo(args, Console(highlight=False, soft_wrap=True))
+    except KeyboardInterrupt:
+        return command.INTERRUPTED
+
+
+def _demo(args: argparse.Namespace, console: Console) -> int:
     files = demo_files(SEED, args.mib)
     with _serving(args.mib) as root, tempfile.TemporaryDirectory(prefix="actorpar-demo-") as scratch:
         target = args.keep or Path(scratch, "files")

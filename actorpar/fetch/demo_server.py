@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -135,8 +136,10 @@ async def serve(seed: int, mib: int) -> None:
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        print(runner.addresses[0][1], flush=True)
+        os.write(sys.stdout.fileno(), b"%d\n" % runner.addresses[0][1])
         await _end_of_input()
+    except BrokenPipeError:
+        pass  # whoever started this is gone already
     finally:
         await runner.cleanup()
 
