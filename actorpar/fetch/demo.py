@@ -73,6 +73,7 @@ def _serving(mib: int) -> Iterator[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # Ctrl-C is for the demo, which drains first and then closes the pipe
     )
     with server:
         assert server.stdout is not None

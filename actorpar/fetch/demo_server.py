@@ -13,7 +13,6 @@ import asyncio
 import functools
 import hashlib
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -155,5 +154,4 @@ async def _end_of_input() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both: the demo drains first, then closes the pipe
     asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
