@@ -11,7 +11,6 @@ import uvloop
 from actorpar.channels import env
 
 
-@pytest.hookimpl(optionalhook=True)
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {"default": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
