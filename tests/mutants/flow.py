@@ -60,12 +60,8 @@ FLOW = [
         "CH-07",
         RECEIVER,
         "a process takes an item that is reserved for another",
-        "        if fuel and len(buffer) > core.held:\n            queue.fuel = fuel - 1\n"
-        "            item: T_co = buffer.popleft()\n            if core.senders:\n                core.slot_freed()\n"
-        "            return item\n        if not fuel",
-        "        if fuel and buffer:\n            queue.fuel = fuel - 1\n"
-        "            item: T_co = buffer.popleft()\n            if core.senders:\n                core.slot_freed()\n"
-        "            return item\n        if not fuel",
+        "        if fuel and length > core.held:\n",
+        "        if fuel and length:\n",
     ),
     Mutant(
         "CH-07",
