@@ -1,4 +1,4 @@
-"""A test that runs four times: on virtual time and on uvloop, with processes and with ordinary tasks."""
+"""A test of select that runs four times: on virtual time and on uvloop, with processes and with ordinary tasks."""
 
 from __future__ import annotations
 
@@ -37,3 +37,13 @@ def on_every_loop(function: Callable[[Trial], Awaitable[None]]) -> Any:
 
     test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
     return test
+
+
+async def choose(*guards: ap.Guard[Any], priority: bool = False, skip_closed: bool = False) -> tuple[int, Any]:
+    """`ap.select` as a coroutine function, to be started."""
+    return await ap.select(*guards, priority=priority, skip_closed=skip_closed)
+
+
+def waiting(end: ap.Sender[Any] | ap.Receiver[Any]) -> int:
+    """Everything that stands in the queues of the channel, tombstones included."""
+    return len(end.core.senders) + len(end.core.receivers)

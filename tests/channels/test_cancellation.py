@@ -51,7 +51,7 @@ def test_ch11_an_item_is_delivered_or_stays_wherever_its_user_is_cancelled(
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         runs = runner.run(asyncio.wait_for(every_suspension(), HANGS if loop == "uvloop" else None))
-    assert runs, "the victim never suspended"
+    assert runs or capacity == math.inf, "the victim never suspended"  # what fits need not wait
     print(f"{victim.__name__}: cancelled in {runs} runs")
 
 

@@ -11,12 +11,7 @@ import pytest
 import actorpar as ap
 from actorpar.testing import Trial
 
-from .every_loop import on_every_loop
-
-
-def waiting(end: ap.Sender[Any] | ap.Receiver[Any]) -> int:
-    """Everything that stands in the queues of the channel, tombstones included."""
-    return len(end.core.senders) + len(end.core.receivers)
+from .every_loop import on_every_loop, waiting
 
 
 @on_every_loop

@@ -190,7 +190,7 @@ class World:
         """Send to `tx` or receive from `rx`, whatever is possible first, with one Selector."""
         log = self.received.setdefault(name, [])
         core = tx.core
-        send = SendTo(tx, (name, 0), True)
+        send: SendTo[Item] = SendTo(tx, (name, 0), True)
         selector: Selector[Any] = Selector(receive_from(rx), send)
         self.selectors.append(selector)
         for number in range(count):
