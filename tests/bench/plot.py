@@ -86,7 +86,7 @@ def _goals(axis: Any, verdicts: Sequence[Verdict]) -> None:
     colours = ["#6a994e" if verdict.met else "#bc4749" for verdict in verdicts]
     axis.barh(range(len(parts)), [min(part, WIDEST) for part in parts], color=colours)
     for row, part in enumerate(parts):
-        axis.text(min(part, WIDEST) + 0.02, row, f"{part:.2f}", va="center", fontsize=7)
+        axis.text(min(part, WIDEST) + 0.02, row, f"{part:.2f}", va="center", fontsize=7, backgroundcolor="white")
     axis.axvline(1, color="black", linewidth=1)
     axis.set(title="goals: reached / limit; met left of the line", xlim=(0, WIDEST + 0.25))
     axis.set(ylim=(max(1, len(verdicts)) - 0.5, -0.5))
