@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 PART = ".part"
 JOURNAL = ".part.json"
+#: A journal that is being written, until it replaces the old one.
+DRAFT = ".part.json.new"
 DEFAULT_NAME = "index.html"
 MAX_BYTES = 200
 
@@ -41,7 +43,7 @@ def safe_name(proposal: str) -> str:
     if _DEVICES.match(name.partition(".")[0].rstrip(" ")):
         name = "_" + name
     name = _shortened(name)
-    if name.lower().endswith((PART, JOURNAL)):
+    if name.lower().endswith((PART, JOURNAL, DRAFT)):
         name += "_"
     return name
 

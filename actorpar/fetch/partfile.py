@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from actorpar.channels import env
 
 from .errors import DirectoryNotWritable, DiskFull, FetchError, FileBusy, WriteFailure
-from .names import JOURNAL, PART
+from .names import DRAFT, JOURNAL, PART
 from .plan import Ranges
 from .resume import Version
 
@@ -60,8 +60,8 @@ def load_journal(final: str) -> Journal | None:
 
 
 def discard(final: str) -> None:
-    """Remove the part of `final` and its journal."""
-    for suffix in (JOURNAL, PART):
+    """Remove the part of `final`, its journal, and what a kill may have left of a journal."""
+    for suffix in (JOURNAL, DRAFT, PART):
         try:
             os.unlink(final + suffix)
         except FileNotFoundError:
@@ -131,13 +131,12 @@ class PartFile:
             version = self.version
             record = {"version": 1, "url": self.url, "total": version.total, "etag": version.etag}
             record |= {"last_modified": version.last_modified, "done": list(self.written)}
-            temporary = f"{self.final}{JOURNAL}.new"
-            with open(temporary, "w", encoding="utf-8") as file:
+            with open(self.final + DRAFT, "w", encoding="utf-8") as file:
                 json.dump(record, file)
                 if self._durable:
                     file.flush()
                     os.fsync(file.fileno())
-            os.replace(temporary, self.final + JOURNAL)
+            os.replace(self.final + DRAFT, self.final + JOURNAL)
         except OSError as error:
             raise failure_of_oserror(error, self.final) from error
         self._journal_at = env.clock()

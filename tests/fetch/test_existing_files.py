@@ -174,7 +174,6 @@ async def test_a_journal_that_lies_about_the_ranges_is_not_believed_beyond_the_f
     assert (tmp_path / "file.bin").read_bytes() == OLD
 
 
-@pytest.mark.xfail(strict=True, reason="NAME.part.json.new, which a kill in mid-journal leaves, is never removed")
 async def test_a_journal_that_a_kill_cut_off_is_cleared_away(site: Site, tmp_path: Path) -> None:
     url = await _begin(site, tmp_path)
     (tmp_path / "file.bin.part.json.new").write_bytes(b'{"vers')
