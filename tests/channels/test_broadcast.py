@@ -253,6 +253,15 @@ async def test_ch55_an_unused_permit_frees_its_place_with_every_subscriber(trial
     assert [await rx.receive() for rx in receivers] == ["a", "a"]
 
 
+async def test_ch55_a_permit_of_a_rejecting_broadcast_is_a_place_too(broadcast: Hub) -> None:
+    tx, _, receivers = broadcast(1, overflow="reject")
+    async with tx.reserve() as permit:
+        with pytest.raises(ap.ChannelFull):
+            tx.send_nowait("thief")
+        permit.send("sure")
+    assert [await rx.receive() for rx in receivers] == ["sure", "sure"]
+
+
 @pytest.mark.parametrize("overflow", ["drop_new", "drop_old"])
 async def test_ch55_a_lossy_broadcast_reserves_at_once_for_its_send_never_waits(
     trial: Trial, broadcast: Hub, overflow: str

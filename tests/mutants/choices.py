@@ -1,4 +1,4 @@
-"""Bugs in select, timers, permits and batches (CH-33 to CH-57)."""
+"""Bugs in select, timers, permits and batches (CH-34 to CH-58)."""
 
 from __future__ import annotations
 

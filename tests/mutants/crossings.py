@@ -1,8 +1,8 @@
-"""Bugs in what crosses loops, threads and owners, and in the statistics (CH-35, CH-59, CH-60, CH-63)."""
+"""Bugs in what crosses loops, threads and owners, and in the statistics (CH-35, CH-59 to CH-63)."""
 
 from __future__ import annotations
 
-from .mutant import BASE, PROCESS, SENDER, THREADS, Mutant
+from .mutant import BASE, PROCESS, SENDER, THREADS, WAITGRAPH, Mutant
 
 CROSSINGS = [
     Mutant(
@@ -55,5 +55,12 @@ CROSSINGS = [
         "the ends of a process that failed are closed as if on purpose",
         "            end.lose(failure)",
         "            end.close()",
+    ),
+    Mutant(
+        "CH-61",
+        WAITGRAPH,
+        "a loop that is stuck says nothing",
+        "not queue.ready and is_stuck",
+        "queue.ready and is_stuck",
     ),
 ]

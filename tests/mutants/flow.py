@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mutant import BASE, BOUNDED, LOSSY, OPENING, RECEIVER, RENDEZVOUS, SENDER, WAITERS, Mutant
+from .mutant import BASE, BOUNDED, BROADCAST, LOSSY, OPENING, RECEIVER, RENDEZVOUS, SENDER, WAITERS, Mutant
 
 FLOW = [
     Mutant("CH-01", OPENING, "True is taken for a capacity", " or isinstance(capacity, bool)", ""),
@@ -13,6 +13,13 @@ FLOW = [
         "one place too many",
         "        if length < self.limit:\n",
         "        if length <= self.limit:\n",
+    ),
+    Mutant(
+        "CH-02",
+        BROADCAST,
+        "a broadcast waits for its fastest subscriber only",
+        "all(len(each.buffer) < each.limit",
+        "any(len(each.buffer) < each.limit",
     ),
     Mutant(
         "CH-03",
@@ -90,6 +97,13 @@ FLOW = [
         "ending the channel wakes one waiter",
         "    while wake(queue, outcome) is not None:\n        pass",
         "    wake(queue, outcome)",
+    ),
+    Mutant(
+        "CH-08",
+        BROADCAST,
+        "a subscriber that leaves lets nobody go on",
+        "            self.slot_freed()\n            self.end_if_deserted()\n",
+        "            self.end_if_deserted()\n",
     ),
     Mutant(
         "CH-09",

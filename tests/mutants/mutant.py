@@ -19,6 +19,7 @@ SENDER = "channels/sender.py"
 THREADS = "channels/threads.py"
 TIMER = "channels/flavors/timer.py"
 WAITERS = "channels/waiters.py"
+WAITGRAPH = "channels/waitgraph.py"
 
 
 class Mutant(NamedTuple):
