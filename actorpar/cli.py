@@ -19,8 +19,19 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. 2: the arguments are wrong."""
+    """Run one command and return its exit code. 2: the arguments are wrong; 130: Ctrl-C before the command began."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = _parser(arguments).parse_args(arguments)
+        code: int = args.main(args)
+        return code
+    except KeyboardInterrupt:
+        print("actorpar: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser, with the options of the command that the arguments name."""
     parser = argparse.ArgumentParser(prog="actorpar", description="Actors and CSP channels on asyncio.")
     parser.add_argument("--version", action="version", version=f"actorpar {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -31,9 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             loaded = import_module(f"{__package__}.{module}")
             loaded.add_arguments(command)
             command.set_defaults(main=loaded.main)
-    args = parser.parse_args(arguments)
-    code: int = args.main(args)
-    return code
+    return parser
 
 
 if __name__ == "__main__":

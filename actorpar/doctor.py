@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 from . import __version__
 
-#: Packages that come with actorpar, and those that belong to an extra; what each is for.
+#: Packages that come with actorpar, and those that a later release will use; what each is for.
 REQUIRED = {"aiohttp": "fetch", "msgpack": "messages between nodes", "rich": "progress and tables"}
-OPTIONAL = {"mpi4py": "extra [mpi]", "pycuda": "extra [cuda]", "pyopencl": "extra [opencl]"}
+OPTIONAL = {"mpi4py": "not used yet", "pycuda": "not used yet", "pyopencl": "not used yet"}
 #: Open files below which many connections at once will fail.
 FEW_FILES = 1024
 #: The variables that bound the threads of numerical libraries, the usual names first.
@@ -28,7 +28,7 @@ BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `status` is "ok", "note" (works, but worth knowing), "absent" (an extra that is not
+    """One line of the report. `status` is "ok", "note" (works, but worth knowing), "absent" (a package that is not
     installed) or "missing" (actorpar needs it)."""
 
     subject: str

@@ -10,8 +10,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from .answers import content, file, held, refuse, reset_after
 from .running import COMMAND, fetch, finished, names, started
 from .site import Site
