@@ -129,24 +129,30 @@ class Hub(Flavor):
         waiter.end = waiter.item = None
 
     def try_reserve(self) -> Any:
-        """A lossy broadcast needs no reservation: its send never waits."""
+        """A broadcast that drops needs no reservation: its send neither waits nor fails."""
         if self.failure is not None:
             raise self.refusal()
-        if self.policy is None:
+        if self.reserves():
             if count_live(self.senders) or not self.has_room():
+                if self.policy == "reject":
+                    raise ChannelFull(f'{self.name}: a subscriber is full, and the overflow policy is "reject"')
                 return None
             self.reserve_everywhere(1)
         return True
 
+    def reserves(self) -> bool:
+        """True if a permit of the open broadcast is a slot in every subscriber."""
+        return self.failure is None and self.policy in (None, "reject")
+
     def redeem(self, token: Any, item: Any) -> None:
-        if self.policy is None and self.failure is None:
+        if self.reserves():
             self.reserve_everywhere(-1)
             self.deliver(item)
         else:
             self.try_send(item)
 
     def forfeit(self, token: Any) -> None:
-        if self.policy is None and self.failure is None:
+        if self.reserves():
             self.reserve_everywhere(-1)
             self.slot_freed()
 

@@ -253,7 +253,6 @@ async def test_ch55_an_unused_permit_frees_its_place_with_every_subscriber(trial
     assert [await rx.receive() for rx in receivers] == ["a", "a"]
 
 
-@pytest.mark.xfail(strict=True, reason="Hub.try_reserve reserves nothing where the overflow policy is reject")
 async def test_ch55_a_permit_of_a_rejecting_broadcast_is_a_place_too(broadcast: Hub) -> None:
     tx, _, receivers = broadcast(1, overflow="reject")
     async with tx.reserve() as permit:

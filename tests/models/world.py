@@ -190,7 +190,8 @@ class World:
         """Send to `tx` or receive from `rx`, whatever is possible first, with one Selector."""
         log = self.received.setdefault(name, [])
         core = tx.core
-        send: SendTo[Item] = SendTo(tx, (name, 0), True)
+        item: Item = (name, 0)
+        send = SendTo[Item](tx, item, True)
         selector: Selector[Any] = Selector(receive_from(rx), send)
         self.selectors.append(selector)
         for number in range(count):
