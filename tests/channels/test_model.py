@@ -51,8 +51,11 @@ class Model:
     def send_nowait(self, item: int) -> str:
         if self.ended:
             return "ChannelAborted" if self.ended == "ChannelAborted" else "ChannelBroken"
-        free = len(self.receivers) > len(self.items) if not self.capacity else len(self.items) < self.capacity
-        if self.senders or not free:
+        if self.capacity:  # a sender that was woken holds a slot; one that waits means that all slots are taken
+            free = len(self.items) + len(self.senders) < self.capacity
+        else:
+            free = len(self.receivers) > len(self.items) and not self.senders
+        if not free:
             return "ChannelFull"
         self.items.append(item)
         return "sent"
