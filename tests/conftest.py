@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import signal
 from collections.abc import AsyncIterator, Generator
 from typing import Any
 
@@ -19,6 +20,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_time: runs on a VirtualClock, where waiting takes no time")
     config.addinivalue_line("markers", "may_block: blocks the event loop on purpose")
     config.addinivalue_line("markers", "may_leave_processes: processes outlive the test on purpose")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell without job control starts background jobs like this, and every program that a test starts would
+        # ignore Ctrl-C as well.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
