@@ -1,6 +1,6 @@
 """The figures the project promises, and what became of them in a run.
 
-A goal is a ratio to a named contestant of the same group in the same run, or, where it has none, seconds.
+A goal is a ratio to a named contestant of the same group in the same run, or, where it has none, seconds or bytes.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,14 @@ WAIT, SELECTOR, ONE_SHOT, AIOCHAN_SELECT = (
 
 @dataclass(frozen=True)
 class Goal:
-    """`limits` per kind of loop; `base` None makes the limit one of seconds."""
+    """`limits` per kind of loop; `base` None makes the limit an absolute one, of a `figure` that is told in `unit`."""
 
     group: str
     ours: str
     base: str | None
     limits: dict[str, float]
+    figure: str = "p99"
+    unit: str = "ms"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class WrongCount(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Seconds throughout. `value` is per item for costs, and absolute for latencies."""
+    """Seconds throughout. `value` is per item for costs, and absolute for latencies; in the group of memory, bytes."""
 
     items: int
     cpu: float

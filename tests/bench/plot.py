@@ -78,7 +78,7 @@ def _dot(axis: Any, nanoseconds: float, height: float, case: str) -> None:
 def _goals(axis: Any, verdicts: Sequence[Verdict]) -> None:
     labels = [
         f"{verdict.goal.group}: {verdict.goal.ours.removeprefix('actorpar, ')}"
-        + (f" / {verdict.goal.base}" if verdict.goal.base else ", p99")
+        + (f" / {verdict.goal.base}" if verdict.goal.base else f", {verdict.goal.figure}")
         + (f" ({verdict.loop})" if verdict.loop in BOTH_LOOPS else "")
         for verdict in verdicts
     ]

@@ -7,14 +7,14 @@ from rich.table import Table
 from .goals import Verdict
 from .session import Result
 
-_PER_SECOND = {"ns": 1e9, "us": 1e6, "ms": 1e3, "s": 1.0}
+_PER_BASE_UNIT = {"ns": 1e9, "us": 1e6, "ms": 1e3, "s": 1.0, "B": 1.0}  # of seconds, or of bytes
 
 Rows = list[tuple[str, ...]]
 
 
-def figure(seconds: float, unit: str) -> str:
+def figure(amount: float, unit: str) -> str:
     """Three significant figures or more, in the unit."""
-    value = seconds * _PER_SECOND[unit]
+    value = amount * _PER_BASE_UNIT[unit]
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -51,7 +51,7 @@ def goal_rows(verdicts: Sequence[Verdict]) -> tuple[tuple[str, ...], Rows]:
         (
             verdict.goal.group,
             verdict.goal.ours,
-            verdict.goal.base or "p99",
+            verdict.goal.base or verdict.goal.figure,
             verdict.loop,
             "≤ " + _limit(verdict, verdict.limit),
             "-" if verdict.reached is None else _limit(verdict, verdict.reached),
@@ -62,7 +62,7 @@ def goal_rows(verdicts: Sequence[Verdict]) -> tuple[tuple[str, ...], Rows]:
 
 
 def _limit(verdict: Verdict, value: float) -> str:
-    return f"{value * 1e3:.2g} ms" if verdict.goal.base is None else f"{value:.3f}"
+    return f"{figure(value, verdict.goal.unit)} {verdict.goal.unit}" if verdict.goal.base is None else f"{value:.3f}"
 
 
 def group_table(results: Sequence[Result], progress: str = "") -> Table:
