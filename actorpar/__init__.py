@@ -11,6 +11,47 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .actors.actor import Actor as Actor
+    from .actors.actor import blocking as blocking
+    from .actors.bonds import Monitor as Monitor
+    from .actors.context import ActorContext as ActorContext
+    from .actors.errors import ActorDead as ActorDead
+    from .actors.errors import ActorError as ActorError
+    from .actors.errors import AskCycle as AskCycle
+    from .actors.errors import AskTimeout as AskTimeout
+    from .actors.errors import AskToSelf as AskToSelf
+    from .actors.errors import BadArguments as BadArguments
+    from .actors.errors import BrokenPromise as BrokenPromise
+    from .actors.errors import DeathPact as DeathPact
+    from .actors.errors import HandlerFailed as HandlerFailed
+    from .actors.errors import InvalidActor as InvalidActor
+    from .actors.errors import MailboxFull as MailboxFull
+    from .actors.errors import NameTaken as NameTaken
+    from .actors.errors import Reject as Reject
+    from .actors.errors import StartFailed as StartFailed
+    from .actors.errors import StashFull as StashFull
+    from .actors.errors import UnhandledMessage as UnhandledMessage
+    from .actors.events import DeadLetter as DeadLetter
+    from .actors.events import Ended as Ended
+    from .actors.events import Event as Event
+    from .actors.events import Started as Started
+    from .actors.events import Traced as Traced
+    from .actors.events import Unhandled as Unhandled
+    from .actors.groups import GroupChange as GroupChange
+    from .actors.reason import KILLED as KILLED
+    from .actors.reason import NOCONNECTION as NOCONNECTION
+    from .actors.reason import NOPROC as NOPROC
+    from .actors.reason import NORMAL as NORMAL
+    from .actors.reason import SHUTDOWN as SHUTDOWN
+    from .actors.reason import Down as Down
+    from .actors.reason import Exit as Exit
+    from .actors.reason import Reason as Reason
+    from .actors.reason import Restart as Restart
+    from .actors.ref import ActorRef as ActorRef
+    from .actors.registry import InvalidName as InvalidName
+    from .actors.reply import Reply as Reply
+    from .actors.threadref import ThreadRef as ThreadRef
+    from .actors.timers import Timer as Timer
     from .channels.broadcast import Broadcast as Broadcast
     from .channels.broadcast import open_broadcast as open_broadcast
     from .channels.errors import ActorparError as ActorparError
@@ -51,6 +92,18 @@ if TYPE_CHECKING:
     from .system import ActorSystem as ActorSystem
 
 _HOMES = {
+    "actors.actor": "Actor blocking",
+    "actors.bonds": "Monitor",
+    "actors.context": "ActorContext",
+    "actors.errors": "ActorDead ActorError AskCycle AskTimeout AskToSelf BadArguments BrokenPromise DeathPact HandlerFailed InvalidActor MailboxFull NameTaken Reject StartFailed StashFull UnhandledMessage",
+    "actors.events": "DeadLetter Ended Event Started Traced Unhandled",
+    "actors.groups": "GroupChange",
+    "actors.reason": "KILLED NOCONNECTION NOPROC NORMAL SHUTDOWN Down Exit Reason Restart",
+    "actors.ref": "ActorRef",
+    "actors.registry": "InvalidName",
+    "actors.reply": "Reply",
+    "actors.threadref": "ThreadRef",
+    "actors.timers": "Timer",
     "channels.broadcast": "Broadcast open_broadcast",
     "channels.receiver": "Receiver",
     "channels.sender": "Sender",

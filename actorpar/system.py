@@ -1,16 +1,53 @@
-"""The system: everything a program runs, started and ended in one block."""
+"""The system: everything a program runs, started and ended in one block.
+
+The root of all actors is an actor that handles nothing; what `spawn` starts are its children.
+
+Leaving the block: processes are awaited, then actors are stopped in reverse start order, all under one deadline; what
+does not end in time is killed and named (AC-61). An exception in the block, or a cancellation, cancels the processes.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Self, TypeVar, TypeVarTuple
+from typing import Any, Final, Self, TypeVar, TypeVarTuple, overload
 
+from .actors import life
+from .actors.actor import Actor
+from .actors.belongings import Belongings, more_of
+from .actors.cell import IDLE, Cell
+from .actors.counters import Counters
+from .actors.deadletters import DeadLetters
+from .actors.dispatcher import Dispatcher
+from .actors.errors import ActorError, InvalidActor
+from .actors.events import Ended, EventStream, Started
+from .actors.groups import Groups
+from .actors.kind import kind_of
+from .actors.reason import SHUTDOWN, Reason, Restart
+from .actors.ref import ActorRef
+from .actors.registry import Registry
+from .actors.spawning import spawn
+from .actors.timed import cell_of
 from .channels.group import ProcessGroup
 from .channels.process import Process
+from .channels.runqueue import run_queue
 
+A = TypeVar("A", bound=Actor)
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
+
+logger = logging.getLogger("actorpar")
+
+#: Seconds that a system has to stop its actors, unless it is told otherwise.
+SHUTDOWN_SECONDS: Final = 10.0
+#: How many of the actors that had to be killed a log line names.
+NAMED: Final = 20
+
+
+class _Root(Actor):
+    """The parent of the actors at the top."""
 
 
 class _SystemGroup(ProcessGroup):
@@ -21,16 +58,35 @@ class _SystemGroup(ProcessGroup):
 
 
 class ActorSystem:
-    """`async with ActorSystem() as system:` starts processes and, when the block is left, waits for them.
+    """`async with ActorSystem() as system:` starts actors and processes, and ends when they have.
+
+    name      for logs
+    shutdown  seconds that the actors have to stop when the block is left; what is left then is killed
 
     An exception in the block cancels all processes. A process that fails while nobody awaits it ends the block with
-    its exception; one that somebody awaits fails there.
+    its exception; one that somebody awaits fails there. An actor that fails is logged, and its supervisor, its links
+    and its monitors are told.
     """
 
-    def __init__(self, name: str = "system") -> None:
+    def __init__(self, name: str = "system", *, shutdown: float = SHUTDOWN_SECONDS) -> None:
         self.name = name
+        self.shutdown = shutdown
+        #: What had to be killed when the block was left, by name.
+        self.killed: tuple[str, ...] = ()
+        #: Names of actors (AC-50).
+        self.registry = Registry()
+        #: Named groups of actors (AC-52).
+        self.groups = Groups()
+        #: What happens: starts, ends, dead letters.
+        self.events = EventStream()
         self._group = _SystemGroup(name)
+        self._dispatcher: Dispatcher | None = None
+        self._root: Cell | None = None
+        self._leaving = False
 
+    # -- starting and ending
+
+    @overload
     async def spawn(
         self,
         target: Callable[[*Ts], Coroutine[Any, Any, R]],
@@ -38,18 +94,163 @@ class ActorSystem:
         *args: *Ts,
         name: str | None = None,
         propagate: bool = False,
-    ) -> Process[R]:
-        """Start `target(*args)` as a process and return it; await it for its result.
+    ) -> Process[R]: ...
+    @overload
+    async def spawn(self, target: Callable[[*Ts], A], /, *args: *Ts, name: str | None = None) -> ActorRef[A]: ...
+    async def spawn(
+        self, target: Callable[..., Any], /, *args: Any, name: str | None = None, propagate: bool = False
+    ) -> Any:
+        """Start an actor (a class) or a process (an async function) with these arguments.
 
-        Ends among the arguments move to the process, as `ProcessGroup.spawn` tells.
+        A class gives its ActorRef, once `on_start` has returned; raises StartFailed, NameTaken. A function gives a
+        Process; await it for its result. Ends among the arguments move to what is started, which closes them when it
+        ends (CH-63). Keyword arguments: `functools.partial`, for a process.
         """
-        return self._group.spawn(target, *args, name=name, propagate=propagate)
+        return await self.spawn_under(self._top(), target, args, name=name, propagate=propagate)
+
+    async def stop(self, ref: ActorRef[Any], *, reason: Reason = SHUTDOWN, timeout: float | None = 5.0) -> Reason:
+        """Stop an actor after the message in hand, and return how it ended; it is killed after `timeout` seconds."""
+        return await life.stop_and_wait(cell_of(ref), timeout, reason)
+
+    def kill(self, ref: ActorRef[Any]) -> None:
+        """End an actor now: no hook runs, the handler in hand is cancelled. It has 0.25 s to unwind (AC-29)."""
+        life.kill(cell_of(ref))
+
+    async def ended(self, ref: ActorRef[Any]) -> Reason:
+        """Wait until an actor has ended and return how."""
+        return await life.ended(cell_of(ref))
+
+    def find(self, name: str, cls: type[A]) -> ActorRef[A] | None:
+        """The living actor registered under `name`, or None. InvalidActor if it is no `cls`."""
+        cell = self.registry.find(name)
+        if cell is not None and not issubclass(cell.kind.cls, cls):
+            raise InvalidActor(f"{name!r} is a {cell.kind.name}, not a {cls.__qualname__}")
+        return cell
+
+    def running(self) -> ActorRef[Any] | None:
+        """The actor whose handler runs now; None outside of all handlers."""
+        return None if self._dispatcher is None else self._dispatcher.running()
+
+    @property
+    def actors(self) -> tuple[ActorRef[Any], ...]:
+        """The living actors at the top, in start order."""
+        return () if self._root is None or self._root.more is None else tuple(self._root.more.children)
+
+    @property
+    def counters(self) -> Counters:
+        """What was counted since the system started."""
+        return self.dispatcher.counters
 
     async def __aenter__(self) -> Self:
+        if self._dispatcher is not None:
+            raise ActorError(f"{self.name}: a system runs once; make another ActorSystem")
         await self._group.__aenter__()
+        self._dispatcher = Dispatcher(run_queue(), self)
+        self.dead_letters = DeadLetters(self._dispatcher.counters, self.events)
+        self._root = Cell(kind_of(_Root), self._dispatcher, None)
+        self._root.state = IDLE
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await self._group.__aexit__(kind, exc, tb)
+        try:
+            await self._group.__aexit__(kind, exc, tb)
+        finally:
+            await self._end_actors()
+
+    async def _end_actors(self) -> None:
+        """Stop the actors, the last first; a cancellation meanwhile hurries them."""
+        self._leaving = True
+        stopping = asyncio.ensure_future(self._stop_actors())
+        cancelled: asyncio.CancelledError | None = None
+        while not stopping.done():
+            try:
+                await asyncio.shield(stopping)
+            except asyncio.CancelledError as request:
+                cancelled = request
+                self._kill_all()
+        self.dispatcher.deadlines.close()
+        self.events.close()
+        self.groups.close()
+        stopping.result()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _stop_actors(self) -> None:
+        children = self._top_actors()
+        try:
+            async with asyncio.timeout(self.shutdown):
+                while children:
+                    await life.stop_and_wait(next(reversed(children)), None)
+        except TimeoutError:
+            self._kill_all()
+        while children:
+            await life.ended(next(reversed(children)))
+
+    def _kill_all(self) -> None:
+        left = list(reversed(self._top_actors()))
+        if left:
+            self.killed += tuple(cell.name for cell in left)
+            named = ", ".join(self.killed[:NAMED]) + (", …" if len(self.killed) > NAMED else "")
+            logger.warning("%s: %d actors did not stop in time and were killed: %s", self.name, len(self.killed), named)
+        for cell in left:
+            life.kill(cell)
+
+    def _top_actors(self) -> dict[Cell, Any]:
+        assert self._root is not None
+        return more_of(self._root).children
+
+    # -- for the actors
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """The turns of the actors; ActorError while the system does not run."""
+        if self._dispatcher is None:
+            raise ActorError(f"{self.name}: use it inside its `async with` block; it is not running")
+        return self._dispatcher
+
+    async def spawn_under(
+        self, parent: Cell, target: Callable[..., Any], args: tuple[Any, ...], *, name: str | None = None,
+        link: bool = False, propagate: bool = False,
+    ) -> Any:  # fmt: skip
+        """Start an actor or a process as a child of `parent`."""
+        if isinstance(target, type) and issubclass(target, Actor):
+            if self._leaving and parent is self._root:
+                raise ActorError(f"{self.name}: the block has ended, nothing can be spawned any more")
+            return await spawn(parent, kind_of(target), args, name=name, link=link)
+        process = self._group.spawn(target, *args, name=name, propagate=propagate)
+        if parent is not self._root:
+            more = more_of(parent)
+            more.processes = more.processes or {}
+            more.processes[process] = None
+            process.watch(lambda done: more.processes is not None and more.processes.pop(done, None))
+        if link:
+            from .actors import bonds
+
+            bonds.link(parent, process)
+        return process
+
+    def started(self, cell: Cell, restart: Restart | None) -> None:
+        """An actor is ready."""
+        self.events.publish(Started(cell, cell.name, 0 if restart is None else restart.count))
+
+    def ended_now(self, cell: Cell, name: str, reason: Reason, *, supervised: bool) -> None:
+        """An actor has ended: the crash report (AC-26) and the event."""
+        if reason.error is not None:
+            told = "its supervisor is told" if supervised else "nobody supervises it"
+            logger.error("%s failed, %s: %s", name, told, reason, exc_info=reason.error)
+        if self.events.wanted:
+            self.events.publish(Ended(cell, name, reason))
+
+    def forget(self, cell: Cell, more: Belongings) -> None:
+        """An actor has ended: its names and memberships are free."""
+        if more.names:
+            self.registry.release(cell)
+        if more.groups:
+            self.groups.release(cell)
+
+    def _top(self) -> Cell:
+        self.dispatcher  # noqa: B018  # raises while the system does not run
+        assert self._root is not None
+        return self._root

@@ -8,6 +8,8 @@ Invariants
 - A process is in the ready queue, or parked on a channel, or waiting for one future; or it is done.
 - `step` is what the run queue calls next: `send` of the coroutine, or the thrower of a requested cancellation.
 - The ends it owns are released before its result is set, so that whoever learns that it is done finds them closed.
+- A process with a `host` runs one coroutine after another: the host is told how each ended, and the process is done
+  only when the host retires it. So all handlers of an actor have one task object.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import itertools
 import types
 from asyncio import CancelledError, Future
 from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .errors import ChannelAborted
 from .waiters import CANCELLED, PARKED, Waiter
@@ -77,6 +79,16 @@ class AwaiterCount:
         super().add_done_callback(fn)  # type: ignore[misc]
 
 
+class Host(Protocol):
+    """Who runs one coroutine after another on one process."""
+
+    def returned(self, process: Any, value: Any) -> None:
+        """The coroutine in hand returned `value`."""
+
+    def raised(self, process: Any, failure: BaseException) -> None:
+        """The coroutine in hand raised `failure`."""
+
+
 class Process(AwaiterCount, Future[_R]):
     """A running CSP process; await it for its result. Made by `ProcessGroup.spawn` and `ActorSystem.spawn`.
 
@@ -86,20 +98,28 @@ class Process(AwaiterCount, Future[_R]):
 
     __slots__ = (
         "_awaiters", "_cancel_message", "_cancel_requests", "_cancel_sent", "_context", "_coroutine", "_fut_waiter",
-        "_must_cancel", "_name", "ends", "propagate", "queue", "run", "step", "waiter",
+        "_must_cancel", "_name", "ends", "host", "propagate", "queue", "run", "step", "waiter",
     )  # fmt: skip
 
     # asyncio, anyio and the debugger of the standard library read _fut_waiter and _must_cancel under these names.
 
-    def __init__(self, queue: RunQueue, coroutine: Coroutine[Any, Any, _R], name: str | None = None) -> None:
+    def __init__(
+        self,
+        queue: RunQueue,
+        coroutine: Coroutine[Any, Any, _R] | None,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+        host: Host | None = None,
+    ) -> None:
         super().__init__(loop=queue.loop)
         self.queue = queue
-        self._coroutine: Coroutine[Any, Any, _R] = coroutine
-        self._context = contextvars.copy_context()
+        self._coroutine: Coroutine[Any, Any, _R] = coroutine  # type: ignore[assignment]  # None: between two of a host
+        self._context = contextvars.copy_context() if context is None else context
         self.run = self._context.run
-        self.step: Callable[[None], Any] = coroutine.send
+        self.step: Callable[[None], Any] = _finished if coroutine is None else coroutine.send
         self.waiter = Waiter(self)
         self.ends: tuple[End, ...] = ()
+        self.host = host
         self.propagate = False
         self._awaiters = 0
         self._name = name or f"process-{next(_names)}"
@@ -207,6 +227,35 @@ class Process(AwaiterCount, Future[_R]):
             self._must_cancel = False
             self.step = self._coroutine.send
 
+    def suspended(self, signal: Any) -> None:
+        """The coroutine, stepped by somebody else than the run queue, yielded `signal`: wait for what it asks for."""
+        if signal is PARK:
+            if self._must_cancel and self.waiter.state == PARKED:
+                self.send_cancel()
+                self.queue.push(self)
+        elif signal is None:
+            self.queue.push(self)
+        else:
+            self.block_on(signal)
+
+    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Take the next coroutine of the host in hand."""
+        self._coroutine = coroutine
+        self.step = coroutine.send
+
+    def rest(self) -> None:
+        """The coroutine in hand has ended, and with it every request to cancel it."""
+        self._coroutine = None  # type: ignore[assignment]
+        self.step = _finished
+        self._must_cancel = self._cancel_sent = False
+        self._cancel_requests = 0
+
+    def retire(self) -> None:
+        """The host has no more coroutines: the process is done."""
+        self.host = None
+        if not self.done():
+            self.succeed(None)
+
     def send_cancel(self) -> None:
         """The process stands in the queue of a channel: nobody may choose it any more, for it will be cancelled."""
         self.waiter.state = CANCELLED
@@ -215,6 +264,9 @@ class Process(AwaiterCount, Future[_R]):
 
     def succeed(self, result: Any) -> None:
         """The coroutine returned."""
+        if self.host is not None:
+            self.host.returned(self, result)
+            return
         if self._must_cancel:
             self.fall(self._cancelled_error())
             return
@@ -225,6 +277,9 @@ class Process(AwaiterCount, Future[_R]):
 
     def fall(self, failure: BaseException) -> None:
         """The coroutine raised."""
+        if self.host is not None:
+            self.host.raised(self, failure)
+            return
         try:
             self._release(failure)
         finally:

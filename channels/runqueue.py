@@ -155,7 +155,7 @@ class RunQueue:
                     except BaseException as failure:
                         # Our own frame would keep alive, with the failure, whoever ran last in this turn.
                         process.fall(failure.with_traceback(failure.__traceback__ and failure.__traceback__.tb_next))
-                        if isinstance(failure, KeyboardInterrupt | SystemExit):
+                        if isinstance(failure, KeyboardInterrupt | SystemExit) and process.host is None:
                             raise
                     else:
                         if signal is PARK:

@@ -191,16 +191,20 @@ class Pipeline(Generic[T_co]):
             self._failure = error
         elif self._failure is not error:
             self._failure.add_note(f"another worker failed, too: {reprlib.repr(error)}")
-        self._ending = True
-        self._group.cancel()
+        self._stop()
         if self._results is not None and not self._results.closed:
             self._results.abort(self._failure, after_drain=True)
 
-    async def _leave(self) -> None:
+    def _stop(self) -> None:
         self._ending = True
+        for work in self._works:
+            work.stopping = True
+        self._group.cancel()
+
+    async def _leave(self) -> None:
         if self._results is not None:
             self._results.close()
-        self._group.cancel()
+        self._stop()
         await self._group.__aexit__(None, None, None)
         for work in self._works:
             work.alive = 0

@@ -94,6 +94,8 @@ def _lines(view: View) -> Iterable[str]:
 
 
 def _duration(seconds: float) -> str:
+    if not seconds:
+        return "-"
     for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
         if seconds * factor >= 1 or unit == "µs":
             return f"{seconds * factor:.3g} {unit}"

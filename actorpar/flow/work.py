@@ -34,7 +34,7 @@ class Work:
 
     __slots__ = (
         "_asynchronous", "_call", "_on_dead_letter", "alive", "done", "failed", "intake", "name", "order", "outlet",
-        "retried", "seconds", "skipped", "stage",
+        "retried", "seconds", "skipped", "stage", "stopping",
     )  # fmt: skip
 
     def __init__(self, stage: Stage[Any, Any], name: str, on_dead_letter: OnDeadLetter | None) -> None:
@@ -44,6 +44,7 @@ class Work:
         self.intake: Flavor | None = None  # the channels before and behind the stage, for the view
         self.outlet: Flavor | None = None
         self.alive = 0
+        self.stopping = False  # a function that swallows its cancellation is not called again
         self.done = self.failed = self.retried = self.skipped = 0
         self.seconds = 0.0
         self._call: Callable[[Any], Any] = partial(env.run_in_thread, stage.fn) if stage.blocking else stage.fn
@@ -56,7 +57,7 @@ class Work:
         take, clock = items.__anext__, env.clock
         slot: list[Any] = []
         try:
-            while True:
+            while not self.stopping:
                 if order is not None:
                     if order.used < order.size:
                         order.used += 1

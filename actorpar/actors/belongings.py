@@ -1,0 +1,55 @@
+"""What an actor holds beyond its mailbox: children, names, timers, links. Most actors hold nothing, and have none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..channels.end import End
+    from ..channels.process import Process
+    from .bonds import Link, Monitor
+    from .cell import Cell
+    from .entry import Letter
+    from .reason import Reason
+    from .request import Request
+    from .runner import Runner
+    from .timers import Timer
+
+
+class Belongings:
+    """Each field is None or empty until it is needed; all are released before the end is told to others (AC-25)."""
+
+    __slots__ = (
+        "children", "deferred", "doomed", "door", "ends", "feeds", "groups", "held", "hurried", "links", "names", "on_end",
+        "processes", "runners", "stash", "timers", "watchers", "watching",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.children: dict[Cell, Any] = {}  # in start order, each with its supervisor's record or None
+        self.ends: tuple[End, ...] = ()
+        self.processes: dict[Process[Any], None] | None = None  # CSP processes it spawned
+        self.feeds: dict[asyncio.Future[Any], None] | None = None
+        self.groups: list[str] | None = None
+        self.timers: dict[object, Timer] | None = None
+        self.stash: list[Letter] | None = None
+        self.deferred: dict[Request, None] | None = None
+        self.links: dict[Any, Link] | None = None
+        self.watching: dict[Monitor, None] | None = None  # monitors of this actor
+        self.watchers: dict[Monitor, None] | None = None  # monitors on this actor
+        self.on_end: list[Callable[[Cell, Reason], object]] | None = None
+        self.runners: dict[Runner, None] = {}  # handlers under way of a reentrant actor
+        self.held = False  # suspended from outside (AC-62)
+        self.hurried = False  # its end does not wait for the handler in hand
+        self.doomed = False  # its handler was cancelled by a kill
+        self.door: Any = None  # the sending side of a channel, for those who wait for room
+
+
+def more_of(cell: Cell) -> Belongings:
+    """The belongings of an actor, made at its first need."""
+    more = cell.more
+    if more is None:
+        more = cell.more = Belongings()
+    return more

@@ -1,0 +1,262 @@
+"""An actor in this process: its mailbox, its state, and the reference that others hold; one object is all three.
+
+Invariants
+- IDLE: nothing is queued and nothing is in hand. QUEUED: it stands in the dispatcher's queue. BUSY: a handler runs, on
+  the stack or suspended. HELD: suspended from outside. STARTING, ENDING: its hooks run. DEAD: for good.
+- Waiting messages are in `batch` (what the actor's turn has begun to take, an iterator) and behind it in `box`, a list or
+  None. An idle actor has neither, so a mailbox takes no memory until a message comes.
+- `limit` is the capacity less what is left of `batch` while the actor waits, less the places reserved for woken senders.
+  `len(box) < limit` proves that there is room.
+- What only few actors have is in `more`, made when it is first needed.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Iterator
+from operator import length_hint
+from typing import TYPE_CHECKING, Any, Final
+
+from ..channels.env import thread_id
+from ..channels.errors import ChannelError, WrongLoop
+from ..channels.process import pause
+from .belongings import Belongings
+from .entry import NO, Call, Entry, Letter
+from .errors import ActorDead, AskToSelf, MailboxFull
+from .kind import Kind, Message
+from .ref import DEADLINE, ActorRef
+from .request import Request
+
+if TYPE_CHECKING:
+    from .actor import Actor
+    from .dispatcher import Dispatcher
+    from .reason import Reason
+    from .runner import Runner
+    from .threadref import ThreadRef
+
+IDLE, QUEUED, BUSY, HELD, STARTING, ENDING, DEAD = range(7)
+
+STATES: Final = ("idle", "queued", "busy", "suspended", "starting", "ending", "dead")
+
+#: How deep asks may run inside one another before one goes through a mailbox (AC-1).
+INLINE_DEPTH = 16
+
+
+class Cell(ActorRef[Any]):
+    """One incarnation of an actor, alive or dead."""
+
+    __slots__ = (
+        "__weakref__", "actor", "batch", "box", "context", "dispatcher", "handled", "kind", "limit", "more", "parent",
+        "runner", "serial", "state", "stopping",
+    )  # fmt: skip
+
+    def __init__(self, kind: Kind, dispatcher: Dispatcher, parent: Cell | None) -> None:
+        self.kind = kind
+        self.dispatcher = dispatcher
+        self.parent = parent
+        self.state = STARTING
+        self.box: list[Letter] | None = None
+        self.batch: Iterator[Letter] | None = None
+        self.limit = kind.mailbox
+        self.handled = 0
+        self.actor: Actor = None  # type: ignore[assignment]  # set by spawn; None again once it is dead
+        self.context: contextvars.Context | None = None
+        self.runner: Runner | None = None
+        self.stopping: Reason | None = None
+        self.more: Belongings | None = None
+        dispatcher.serial = self.serial = dispatcher.serial + 1
+
+    # -- the face
+
+    @property
+    def name(self) -> str:
+        more = self.more
+        return more.names[0] if more is not None and more.names else f"{self.kind.name}-{self.serial}"
+
+    def is_alive(self) -> bool:
+        return self.state != DEAD
+
+    def tell(self, method: Callable[..., object], arg: Any = NO, /, *rest: Any, **kwargs: Any) -> bool:  # type: ignore[override]  # the face has the types of the method
+        if not (rest or kwargs):
+            kind = self.kind
+            try:
+                function = kind.one[method] if arg is not NO else kind.none[method]
+            except (KeyError, TypeError):
+                return self._tell(method, () if arg is NO else (arg,), {})
+            box = self.box
+            if box is not None and len(box) < self.limit:
+                box.append((function, arg))
+                return True
+            return self.put((function, arg))
+        return self._tell(method, (arg, *rest) if arg is not NO else rest, kwargs)
+
+    def teller(self, method: Callable[..., object], /) -> Callable[..., bool]:
+        function = self.kind.one.get(method)
+        if function is None:
+            self.kind.message(method)
+
+        def tell(arg: Any = NO, /, *rest: Any, **kwargs: Any) -> bool:
+            box = self.box
+            if box is None or arg is NO or rest or kwargs or function is None or len(box) >= self.limit:
+                return self.tell(method, arg, *rest, **kwargs)
+            box.append((function, arg))
+            return True
+
+        return tell
+
+    async def ask(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        dispatcher = self.dispatcher
+        queue = dispatcher.queue
+        if queue.fuel:
+            queue.fuel -= 1
+        elif dispatcher.is_spent():
+            await pause()
+        result = self.begin_ask(method, args, kwargs)
+        return await result.wait(DEADLINE) if type(result) is Request else result
+
+    async def ask_within(self, seconds: float | None, method: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """`ask` with a deadline."""
+        if self.dispatcher.is_spent():
+            await pause()
+        result = self.begin_ask(method, args, kwargs)
+        return await result.wait(seconds) if type(result) is Request else result
+
+    async def send(self, method: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
+        letter = self.letter(method, args, kwargs)
+        if self.dispatcher.is_spent():
+            await pause()
+        if (self.more is None or self.more.door is None) and self.has_room():
+            self.put(letter)
+            return
+        try:
+            await self.door().send(letter)
+        except ChannelError:
+            raise self.dead() from None
+
+    def within(self, seconds: float | None) -> ActorRef[Any]:
+        from .timed import Timed
+
+        return Timed(self, seconds)
+
+    def threadsafe(self) -> ThreadRef[Any]:
+        from .threadref import ThreadRef
+
+        return ThreadRef(self)
+
+    def __repr__(self) -> str:
+        return f"<ActorRef[{self.kind.name}] {self.name}{'' if self.state != DEAD else ' (dead)'}>"
+
+    # -- the mailbox
+
+    def __len__(self) -> int:
+        return length_hint(self.batch or ()) + len(self.box or ())
+
+    def __bool__(self) -> bool:
+        return True
+
+    def has_room(self) -> bool:
+        """True if one more message would be taken."""
+        return self.state != DEAD and len(self.box or ()) < self.limit
+
+    def put(self, letter: Letter) -> bool:
+        """Put a message into the mailbox. False: it became a dead letter."""
+        box = self.box
+        if box is not None:
+            if len(box) < self.limit:
+                box.append(letter)
+                return True
+        elif self.limit > 0 and self.state != DEAD:
+            self._put_first(letter)
+            return True
+        self.dispatcher.dead_letter(self, letter, "dead" if self.state == DEAD else "overflow")
+        return False
+
+    def put_signal(self, signal: Entry) -> None:
+        """Put a signal of the system into the mailbox, behind what is there; it never counts against the bound."""
+        if self.box is not None:
+            self.box.append(signal)
+        elif self.state != DEAD:
+            self._put_first(signal)
+
+    def _put_first(self, letter: Letter) -> None:
+        if thread_id() != self.dispatcher.thread:
+            raise WrongLoop(f"{self.name} belongs to the event loop of another thread; cross with ref.threadsafe()")
+        self.box = [letter]
+        if self.state == IDLE:
+            self.state = QUEUED
+            self.dispatcher.push(self)
+
+    def take_back(self) -> list[Letter]:
+        """Everything that waits, oldest first, taken out; a turn in progress ends after the handler in hand."""
+        waiting = list(self.batch or ())
+        self.dispatcher.untaken += len(waiting)
+        self.batch = None
+        if self.box is not None:
+            waiting += self.box
+            self.box = None
+        return waiting
+
+    def give_back(self, letters: list[Letter]) -> None:
+        """Put letters back in front of everything that waits."""
+        rest = self.take_back()
+        self.batch = iter(letters + rest) if letters or rest else None
+
+    def letter(self, method: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Letter:
+        """The message as it lies in the mailbox; UnhandledMessage or BadArguments if there is no such message."""
+        message = self._message(method)
+        message.check(self.kind.name, args, kwargs)
+        return self.dispatcher.observed(self, Call(message.function, args, kwargs, None))
+
+    def door(self) -> Any:
+        """The sending side of a channel whose items go into this mailbox, made at its first use."""
+        from .mailbox import door_of
+
+        return door_of(self)
+
+    def _tell(self, method: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        return self.put(self.letter(method, args, kwargs))
+
+    def _message(self, method: Callable[..., Any]) -> Message:
+        try:
+            return self.kind.messages[method]
+        except (KeyError, TypeError):
+            self.dispatcher.unhandled(self, method)
+            return self.kind.message(method)  # raises
+
+    # -- asks
+
+    def begin_ask(self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Ask: the answer, if the handler could run here and now (AC-1), or the Request to wait for."""
+        try:
+            message = self.kind.messages[method]
+        except (KeyError, TypeError):
+            message = self._message(method)
+        if kwargs or message.needs_names or not message.least <= len(args) <= message.most:
+            message.check(self.kind.name, args, kwargs)
+        dispatcher = self.dispatcher
+        if self.state == IDLE and dispatcher.depth < INLINE_DEPTH and self.kind.inlines:
+            return dispatcher.inline(self, message, args, kwargs)
+        return self.request(message.function, message.name, args, kwargs)
+
+    def request(self, function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
+        """Put a message into the mailbox that wants an answer."""
+        dispatcher = self.dispatcher
+        asker = dispatcher.running()
+        if asker is self and not self.kind.reentrant:
+            raise AskToSelf(
+                f"{self.name} asks itself for {name} and would wait for ever: call the method, or tell it and return"
+            )
+        if self.state == DEAD:
+            raise self.dead()
+        if not self.has_room():
+            raise MailboxFull(f"the mailbox of {self.name} is full ({len(self)} messages); {name} was not asked")
+        request = Request(self, name, asker)
+        if dispatcher.debug:
+            dispatcher.check_cycle(request)
+        dispatcher.counters.asked += 1
+        self.put(dispatcher.observed(self, Call(function, args, kwargs, request)))
+        return request
+
+    def dead(self) -> ActorDead:
+        """The error that tells that this actor has ended."""
+        return ActorDead(f"{self.name} has ended: {self.stopping}", self.stopping)

@@ -1,0 +1,92 @@
+"""The reference to an actor: all that anybody outside has of it, typed from the methods of its class.
+
+`ActorRef` is the face. What stands behind it differs: `Cell` is an actor in this process, `Timed` another reference
+with a deadline of its own; a reference to an actor on another node will be one more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from .actor import Actor
+from .reply import Reply
+
+if TYPE_CHECKING:
+    from .threadref import ThreadRef
+
+P = ParamSpec("P")
+R = TypeVar("R")
+A_co = TypeVar("A_co", bound=Actor, covariant=True)
+
+#: Seconds after which an ask gives up, unless `within` says otherwise (AC-14).
+DEADLINE = 5.0
+
+
+class ActorRef(Generic[A_co]):
+    """A reference to one incarnation of an actor of class A; it can be sent anywhere, compared and used as a key.
+
+    It keeps nothing alive and nothing dead: an actor lives until it stops. After a restart there is a new reference,
+    and this one leads to dead letters (AC-45): names, groups and supervisors know the new one.
+    """
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The name it was registered under, or its class and a number."""
+        raise NotImplementedError
+
+    def is_alive(self) -> bool:
+        """False once the actor has ended."""
+        raise NotImplementedError
+
+    @overload
+    async def ask(
+        self,
+        method: Callable[Concatenate[A_co, P], Coroutine[Any, Any, Reply[R]]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R: ...
+    @overload
+    async def ask(
+        self, method: Callable[Concatenate[A_co, P], Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    async def ask(self, method: Callable[Concatenate[A_co, P], Reply[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    async def ask(self, method: Callable[Concatenate[A_co, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    async def ask(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Send a message and wait for what its handler returns: `await ref.ask(Stats.add, 1)`.
+
+        Gives up after 5 s with AskTimeout (`within` sets another deadline). Raises ActorDead when the actor has ended
+        or ends meanwhile, HandlerFailed when the handler raised, a `Reject` as the handler raised it, MailboxFull,
+        and at once, with nothing sent: UnhandledMessage, BadArguments, AskToSelf.
+        Cancelled: the handler is not called if it has not begun; its answer is dropped if it has.
+        """
+        raise NotImplementedError
+
+    def tell(self, method: Callable[Concatenate[A_co, P], object], /, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Send a message and do not wait. False: it became a dead letter, the mailbox was full or the actor gone.
+
+        Raises UnhandledMessage or BadArguments, with nothing sent. Messages of one sender are handled in the order in
+        which they were sent (AC-2).
+        """
+        raise NotImplementedError
+
+    async def send(self, method: Callable[Concatenate[A_co, P], object], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Send a message; wait while the mailbox is full. Raises ActorDead. Cancelled: it was not sent (CH-53)."""
+        raise NotImplementedError
+
+    def teller(self, method: Callable[Concatenate[A_co, P], object], /) -> Callable[P, bool]:
+        """`tell` with the message chosen once: a function of its arguments, a third cheaper than `tell`."""
+        raise NotImplementedError
+
+    def within(self, seconds: float | None) -> ActorRef[A_co]:
+        """The same actor, asked with another deadline: seconds, or None to wait as long as it takes (AC-14)."""
+        raise NotImplementedError
+
+    def threadsafe(self) -> ThreadRef[A_co]:
+        """A handle for other threads; make it on the event loop of the actor."""
+        raise NotImplementedError

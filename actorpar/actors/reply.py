@@ -1,0 +1,82 @@
+"""An answer that is given later than the handler returns (AC-19, AC-20)."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from ..channels.env import thread_id
+from .errors import BrokenPromise, HandlerFailed, Reject
+from .reason import describe
+from .request import PENDING, Request
+
+R = TypeVar("R")
+
+
+class Reply(Generic[R]):
+    """The right, and the duty, to answer one request. Made by `ctx.defer()` and `ctx.forward()`.
+
+    A handler that returns `Reply[int]` is asked for an `int`. Dropped without an answer, it fails the asker with
+    BrokenPromise; when its actor ends first, the asker gets ActorDead.
+    """
+
+    __slots__ = ("__weakref__", "_request")
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    @property
+    def pending(self) -> bool:
+        """True while the asker waits."""
+        return self._request.state == PENDING
+
+    @property
+    def deadline(self) -> float | None:
+        """When the asker gives up, in the time of the event loop; None: never, or nobody asked."""
+        return self._request.due
+
+    def send(self, value: R) -> bool:
+        """Answer. False: nobody waits any more, and the answer was dropped."""
+        self._settle()
+        return self._request.answer(value)
+
+    def fail(self, error: BaseException) -> bool:
+        """Answer with an error: the asker gets a `Reject` as it is, anything else as the cause of HandlerFailed."""
+        self._settle()
+        return self._request.fail(failure_for_asker(self._request, error))
+
+    def _settle(self) -> None:
+        more = self._request.cell.more
+        if more is not None and more.deferred is not None:
+            more.deferred.pop(self._request, None)
+
+    def __del__(self) -> None:
+        request: Any = getattr(self, "_request", None)
+        if request is None or request.state != PENDING:
+            return
+        queue = request.cell.dispatcher.queue
+        broken = BrokenPromise(f"{request.cell.name} dropped the reply to {request.message} without answering")
+        if thread_id() == queue.thread:
+            request.fail(broken)
+        elif not queue.loop.is_closed():
+            queue.loop.call_soon_threadsafe(request.fail, broken)  # the collector may run in any thread
+
+    def __repr__(self) -> str:
+        return f"<Reply of {self._request.cell.name} to {self._request.message or 'nobody'}>"
+
+
+class Forwarded(Reply[R]):
+    """The answer is another actor's to give: dropping this handle breaks nothing."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        pass
+
+
+def failure_for_asker(request: Request, error: BaseException) -> BaseException:
+    """What the asker is raised when the handler of its request raised `error` (AC-18)."""
+    if isinstance(error, Reject):
+        return error
+    failed = HandlerFailed(f"{request.cell.name}: the handler of {request.message} raised {describe(error)}")
+    failed.__cause__ = error
+    return failed
