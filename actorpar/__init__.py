@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .actors.events import Traced as Traced
     from .actors.events import Unhandled as Unhandled
     from .actors.groups import GroupChange as GroupChange
+    from .actors.guard import send_to as send_to
     from .actors.reason import KILLED as KILLED
     from .actors.reason import NOCONNECTION as NOCONNECTION
     from .actors.reason import NOPROC as NOPROC
@@ -74,7 +75,6 @@ if TYPE_CHECKING:
     from .channels.guard import Guard as Guard
     from .channels.guard import default as default
     from .channels.guard import receive_from as receive_from
-    from .channels.guard import send_to as send_to
     from .channels.opening import after as after
     from .channels.opening import never as never
     from .channels.opening import open_channel as open_channel
@@ -98,6 +98,7 @@ _HOMES = {
     "actors.errors": "ActorDead ActorError AskCycle AskTimeout AskToSelf BadArguments BrokenPromise DeathPact HandlerFailed InvalidActor MailboxFull NameTaken Reject StartFailed StashFull UnhandledMessage",
     "actors.events": "DeadLetter Ended Event Started Traced Unhandled",
     "actors.groups": "GroupChange",
+    "actors.guard": "send_to",
     "actors.reason": "KILLED NOCONNECTION NOPROC NORMAL SHUTDOWN Down Exit Reason Restart",
     "actors.ref": "ActorRef",
     "actors.registry": "InvalidName",
@@ -110,7 +111,7 @@ _HOMES = {
     "channels.errors": "ActorparError AllClosed ChannelAborted ChannelBroken ChannelClosed ChannelEmpty ChannelError "
     "ChannelFull Deadlock EndMoved EndOfChannel InvalidCapacity InvalidGuard WouldBlock WrongLoop",
     "channels.group": "ProcessGroup par",
-    "channels.guard": "Guard default receive_from send_to",
+    "channels.guard": "Guard default receive_from",
     "channels.opening": "after never open_channel tick",
     "channels.permit": "Permit",
     "channels.process": "Process",

@@ -18,7 +18,7 @@ from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final
 
 from ..channels.env import thread_id
-from ..channels.errors import ChannelError, WrongLoop
+from ..channels.errors import WrongLoop
 from ..channels.process import pause
 from .belongings import Belongings
 from .entry import NO, Call, Entry, Letter
@@ -128,10 +128,7 @@ class Cell(ActorRef[Any]):
         if (self.more is None or self.more.door is None) and self.has_room():
             self.put(letter)
             return
-        try:
-            await self.door().send(letter)
-        except ChannelError:
-            raise self.dead() from None
+        await self.door().send(letter)
 
     def within(self, seconds: float | None) -> ActorRef[Any]:
         from .timed import Timed
@@ -201,7 +198,7 @@ class Cell(ActorRef[Any]):
         rest = self.take_back()
         self.batch = iter(letters + rest) if letters or rest else None
 
-    def letter(self, method: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Letter:
+    def letter(self, method: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The message as it lies in the mailbox; UnhandledMessage or BadArguments if there is no such message."""
         message = self._message(method)
         message.check(self.kind.name, args, kwargs)

@@ -5,9 +5,9 @@ The rule numbers (AC-…) are those of docs/semantics.md.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..channels.errors import ActorparError
+from ..channels.errors import ActorparError, ChannelBroken
 
 if TYPE_CHECKING:
     from .reason import Reason
@@ -17,14 +17,15 @@ class ActorError(ActorparError):
     """Base class of the errors that concern actors."""
 
 
-class ActorDead(ActorError):
+class ActorDead(ActorError, ChannelBroken):
     """The actor has ended, before the message or while it was waiting for it (AC-7, AC-8, AC-16).
 
-    `reason` tells how it ended. A restarted actor has a new reference: look it up by its name.
+    `reason` tells how it ended. A restarted actor has a new reference: look it up by its name. It is a ChannelBroken,
+    too, for to a sender that waits for room the mailbox is a channel whose receiver is gone.
     """
 
-    def __init__(self, message: str, reason: Reason | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, reason: Reason | None = None, *, item: Any = None) -> None:
+        super().__init__(message, item=item)
         self.reason = reason
 
 

@@ -17,6 +17,7 @@ from ..channels.sender import Sender
 from ..channels.waiters import GRANTED, IDLE, Waiter, wake
 from .belongings import more_of
 from .cell import DEAD, Cell
+from .errors import ActorDead
 
 if TYPE_CHECKING:
     from .entry import Letter
@@ -38,9 +39,7 @@ class MailboxFlavor(Flavor):
         return 0
 
     def refusal(self, item: Any = None) -> ChannelError:
-        error = ChannelBroken(f"{self.cell.name} has ended: {self.cell.stopping}", item=item)
-        error.__cause__ = self.cell.dead()
-        return error
+        return ActorDead(f"{self.cell.name} has ended: {self.cell.stopping}", self.cell.stopping, item=item)
 
     def expects_close(self) -> bool:
         return False

@@ -79,6 +79,10 @@ class Request:
                 self.waiter = None
                 if seconds is not None:
                     deadlines.clear(self, seconds)
+        return self.outcome(seconds)
+
+    def outcome(self, seconds: float | None) -> Any:
+        """The answer, or raise why there is none; `seconds` is what the asker was ready to wait."""
         if self.state == WITHDRAWN:
             raise AskTimeout(
                 f"{self.cell.name} did not answer {self.message} within {seconds} s; "

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..channels.errors import ChannelError, WrongLoop
+from ..channels import env
+from ..channels.errors import ChannelClosed, ChannelError, WrongLoop
 from ..channels.threads import PATIENCE, ThreadSender
+from ..channels.waiters import Waiter
+from .entry import Call
 from .errors import ActorDead
 from .mailbox import door_of
 from .ref import DEADLINE, A_co
+from .request import Request
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,33 +45,38 @@ class ThreadRef(Generic[A_co]):
     ) -> None:
         """Send a message; block the thread while too many are under way. Raises ActorDead, UnhandledMessage,
         BadArguments."""
-        try:
-            self._sender.send(self._cell.letter(method, args, kwargs))
-        except ChannelError as error:
-            raise ActorDead(str(error), self._cell.stopping) from None
+        self._send(self._cell.letter(method, args, kwargs))
 
     def ask(self, method: Callable[Concatenate[A_co, P], Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Send a message and block the thread until the answer comes; raises what `ActorRef.ask` does.
+        """Send a message, behind those sent before, and block the thread until the answer comes.
 
-        The deadline is that of the reference: `ref.within(30).threadsafe()`.
+        Raises what `ActorRef.ask` does; while the mailbox is full it waits. The deadline is that of the reference:
+        `ref.within(30).threadsafe()`.
         """
-        loop = self._cell.dispatcher.loop
-        if asyncio._get_running_loop() is loop:
-            raise WrongLoop(f"{self._cell.name}: this would block the loop of the actor; await ref.ask(…) there")
-        asking = self._cell.ask_within(self._seconds, method, args, kwargs)
+        cell = self._cell
+        if asyncio._get_running_loop() is cell.dispatcher.loop:
+            raise WrongLoop(f"{cell.name}: this would block the loop of the actor; await ref.ask(…) there")
+        letter = cell.letter(method, args, kwargs)
+        request = letter.request = Request(cell, letter.name)
+        answer = _Answer()
+        request.waiter = answer
+        deadline = math.inf if self._seconds is None else env.clock() + self._seconds
+        self._send(letter)
+        while not answer.came.wait(min(PATIENCE, max(deadline - env.clock(), 0))):
+            if cell.dispatcher.loop.is_closed():
+                raise ActorDead(f"{cell.name}: its event loop has ended", cell.stopping)
+            if env.clock() >= deadline:
+                cell.dispatcher.loop.call_soon_threadsafe(request.expire)  # an answer may come in the last moment
+                deadline = math.inf
+        return request.outcome(self._seconds)
+
+    def _send(self, letter: Call) -> None:
         try:
-            answer = asyncio.run_coroutine_threadsafe(asking, loop)
-        except RuntimeError:
-            asking.close()
-            raise ActorDead(f"{self._cell.name}: its event loop has ended", self._cell.stopping) from None
-        while True:
-            try:
-                return answer.result(PATIENCE)
-            except TimeoutError:
-                if answer.done():
-                    raise
-                if loop.is_closed():
-                    raise ActorDead(f"{self._cell.name}: its event loop has ended", self._cell.stopping) from None
+            self._sender.send(letter)
+        except ChannelClosed:
+            raise
+        except ChannelError as error:
+            raise ActorDead(str(error), self._cell.stopping) from None
 
     def close(self) -> None:
         """Close the handle, from any thread; what was sent before arrives first. Idempotent."""
@@ -77,3 +87,17 @@ class ThreadRef(Generic[A_co]):
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+class _Answer(Waiter):
+    """A thread that waits for the answer to its request."""
+
+    __slots__ = ("came",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = env.Event()
+
+    def claim(self, outcome: int) -> bool:
+        self.came.set()
+        return True
