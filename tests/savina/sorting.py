@@ -66,9 +66,10 @@ async def radixsort(system: ap.ActorSystem, unsorted: Sequence[int], bits: int) 
     """The numbers, none of more than `bits` bits, in order."""
     sink = await system.spawn(Sink, len(unsorted))
     pass_on = sink.teller(Sink.take)
+    stages = []
     for bit in reversed(range(bits)):
-        stage = await system.spawn(Stage, len(unsorted), bit, pass_on)
-        pass_on = stage.teller(Stage.take)
+        stages.append(await system.spawn(Stage, len(unsorted), bit, pass_on))
+        pass_on = stages[-1].teller(Stage.take)
     for number in unsorted:
-        await stage.send(Stage.take, number)
+        await stages[-1].send(Stage.take, number)
     return await sink.within(None).ask(Sink.all)
