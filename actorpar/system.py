@@ -98,7 +98,7 @@ class ActorSystem:
     @overload
     async def spawn(self, target: Callable[[*Ts], A], /, *args: *Ts, name: str | None = None) -> ActorRef[A]: ...
     async def spawn(
-        self, target: Callable[..., Any], /, *args: Any, name: str | None = None, propagate: bool = False
+        self, target: Callable[[*Ts], Any], /, *args: *Ts, name: str | None = None, propagate: bool = False
     ) -> Any:
         """Start an actor (a class) or a process (an async function) with these arguments.
 
@@ -211,7 +211,7 @@ class ActorSystem:
         return self._dispatcher
 
     async def spawn_under(
-        self, parent: Cell, target: Callable[..., Any], args: tuple[Any, ...], *, name: str | None = None,
+        self, parent: Cell, target: Any, args: tuple[Any, ...], *, name: str | None = None,
         link: bool = False, propagate: bool = False,
     ) -> Any:  # fmt: skip
         """Start an actor or a process as a child of `parent`."""

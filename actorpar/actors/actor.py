@@ -90,7 +90,6 @@ class Actor:
 
     def on_withdrawn(self, reply: Reply[Any]) -> None:
         """An asker gave up on a request that is in hand or deferred (AC-22): a plain `def`, called at once."""
-        return None
 
     def __repr__(self) -> str:
         cell = getattr(self, "_cell", None)

@@ -22,8 +22,8 @@ class Belongings:
     """Each field is None or empty until it is needed; all are released before the end is told to others (AC-25)."""
 
     __slots__ = (
-        "children", "deferred", "doomed", "door", "ends", "feeds", "groups", "held", "hurried", "links", "names", "on_end",
-        "processes", "runners", "stash", "timers", "watchers", "watching",
+        "children", "deferred", "doomed", "door", "ends", "feeds", "groups", "held", "hurried", "links", "names",
+        "on_end", "processes", "runners", "stash", "timers", "watchers", "watching",
     )  # fmt: skip
 
     def __init__(self) -> None:

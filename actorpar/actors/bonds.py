@@ -1,4 +1,4 @@
-"""Links and monitors: who learns of whose end (AC-27 … AC-33). Both sides are actors, or CSP processes that are watched.
+"""Links and monitors: who learns of whose end (AC-27 … AC-33). Both sides are actors, or a CSP process is watched.
 
 Invariants
 - A link is one object, known to both actors under the other's cell; an actor keeps at most one with each (AC-27).
@@ -16,7 +16,7 @@ from .belongings import Belongings, more_of
 from .cell import DEAD, Cell
 from .entry import DownSignal, ExitSignal
 from .errors import InvalidActor
-from .reason import KILLED, NOPROC, Down, Exit, Reason, reason_of
+from .reason import NOPROC, Down, Exit, Reason, reason_of
 from .ref import ActorRef
 from .timed import cell_of
 
@@ -40,7 +40,7 @@ class Link:
 
 
 class Monitor:
-    """The wish of one actor to be told, once, of the end of another. Made by `ctx.monitor`; undone by `ctx.demonitor`."""
+    """The wish of an actor to be told, once, of another's end. Made by `ctx.monitor`, undone by `ctx.demonitor`."""
 
     __slots__ = ("active", "pact", "ref", "watcher")
 
@@ -100,7 +100,7 @@ def unlink(cell: Cell, ref: object) -> None:
 
 def _process_ended(cell: Cell, process: asyncio.Future[Any], bond: Link) -> None:
     if bond.active and cell.state != DEAD:
-        more_of(cell).links.pop(process, None)
+        (more_of(cell).links or {}).pop(process, None)
         signal_exit(cell, process, reason_of(process), bond)
 
 

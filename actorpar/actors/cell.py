@@ -3,10 +3,10 @@
 Invariants
 - IDLE: nothing is queued and nothing is in hand. QUEUED: it stands in the dispatcher's queue. BUSY: a handler runs, on
   the stack or suspended. HELD: suspended from outside. STARTING, ENDING: its hooks run. DEAD: for good.
-- Waiting messages are in `batch` (what the actor's turn has begun to take, an iterator) and behind it in `box`, a list or
-  None. An idle actor has neither, so a mailbox takes no memory until a message comes.
-- `limit` is the capacity less what is left of `batch` while the actor waits, less the places reserved for woken senders.
-  `len(box) < limit` proves that there is room.
+- Waiting messages are in `batch` (what the actor's turn has begun to take, an iterator) and behind it in `box`, a list
+  or None. An idle actor has neither, so a mailbox takes no memory until a message comes.
+- `limit` is the capacity less what is left of `batch` while the actor waits, less the places reserved for woken
+  senders. `len(box) < limit` proves that there is room.
 - What only few actors have is in `more`, made when it is first needed.
 """
 
@@ -76,7 +76,7 @@ class Cell(ActorRef[Any]):
     def is_alive(self) -> bool:
         return self.state != DEAD
 
-    def tell(self, method: Callable[..., object], arg: Any = NO, /, *rest: Any, **kwargs: Any) -> bool:  # type: ignore[override]  # the face has the types of the method
+    def tell(self, method: Callable[..., object], arg: Any = NO, /, *rest: Any, **kwargs: Any) -> bool:
         if not (rest or kwargs):
             kind = self.kind
             try:
@@ -235,7 +235,9 @@ class Cell(ActorRef[Any]):
             return dispatcher.inline(self, message, args, kwargs)
         return self.request(message.function, message.name, args, kwargs)
 
-    def request(self, function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
+    def request(
+        self, function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Request:
         """Put a message into the mailbox that wants an answer."""
         dispatcher = self.dispatcher
         asker = dispatcher.running()

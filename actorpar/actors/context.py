@@ -76,7 +76,7 @@ class ActorContext(Generic[A]):
 
     @property
     def deadline(self) -> float | None:
-        """Until when the asker of the request in hand waits, in the time of the event loop; None: it does not (AC-21)."""
+        """Until when the asker of the request in hand waits, in the time of the loop; None: it does not (AC-21)."""
         request = self._in_hand()
         return None if request is None or request is LAZY else request.due
 
@@ -90,7 +90,9 @@ class ActorContext(Generic[A]):
     async def spawn(
         self, target: Callable[[*Ts], B], /, *args: *Ts, name: str | None = ..., link: bool = ...
     ) -> ActorRef[B]: ...
-    async def spawn(self, target: Callable[..., Any], /, *args: Any, name: str | None = None, link: bool = False) -> Any:
+    async def spawn(
+        self, target: Callable[[*Ts], Any], /, *args: *Ts, name: str | None = None, link: bool = False
+    ) -> Any:
         """Start an actor or a process as a child: it ends when this actor does, before its `on_stop`.
 
         With `link` they are linked before the child runs (AC-27). Otherwise the failure of a child actor is logged and
@@ -156,9 +158,33 @@ class ActorContext(Generic[A]):
         more.deferred[request] = None
         return Reply(request)
 
+    @overload
     def forward(
-        self, ref: ActorRef[B], method: Callable[Concatenate[B, P], Any], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Reply[Any]:
+        self,
+        ref: ActorRef[B],
+        method: Callable[Concatenate[B, P], Coroutine[Any, Any, Reply[R]]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Reply[R]: ...
+    @overload
+    def forward(
+        self,
+        ref: ActorRef[B],
+        method: Callable[Concatenate[B, P], Coroutine[Any, Any, R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Reply[R]: ...
+    @overload
+    def forward(
+        self, ref: ActorRef[B], method: Callable[Concatenate[B, P], Reply[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Reply[R]: ...
+    @overload
+    def forward(
+        self, ref: ActorRef[B], method: Callable[Concatenate[B, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Reply[R]: ...
+    def forward(self, ref: ActorRef[Any], method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Reply[Any]:
         """Have another actor answer the request in hand; asker and deadline stay (AC-20). Return what this returns."""
         target = cell_of(ref)
         letter = target.letter(method, args, kwargs)
@@ -198,7 +224,7 @@ class ActorContext(Generic[A]):
     # -- later
 
     def after(self, seconds: float, method: Callable[[*Ts], object], /, *args: *Ts, key: object = None) -> Timer:
-        """Send this actor a message in `seconds`: `ctx.after(1.0, self.look, 3)`. A timer with the same key is replaced."""
+        """Send this actor a message in `seconds`: `ctx.after(1.0, self.look, 3)`. Replaces a timer of the same key."""
         return Timer(self._cell, _seconds(seconds), self._own(method), args, key, None)
 
     def every(self, period: float, method: Callable[[*Ts], object], /, *args: *Ts, key: object = None) -> Timer:
@@ -258,4 +284,3 @@ def _seconds(value: object) -> float:
     if not isinstance(value, int | float) or not value >= 0:
         raise ValueError(f"a timer takes seconds from 0 on, not {value!r}")
     return value
-

@@ -1,4 +1,4 @@
-"""Messages that nobody will handle: counted, published, and logged at most once a second for each actor (AC-6, AC-58)."""
+"""Messages that nobody will handle: counted, published, logged at most once a second for each actor (AC-6, AC-58)."""
 
 from __future__ import annotations
 
@@ -57,11 +57,10 @@ class DeadLetters:
             del self._logged[next(iter(self._logged))]
         self._logged[key] = (now, 0)
         told = (
-            f"its mailbox is full ({len(cell)} of {cell.kind.mailbox})" if why == "overflow"
+            f"its mailbox is full ({len(cell)} of {cell.kind.mailbox})"
+            if why == "overflow"
             else f"it has ended: {cell.stopping}"
         )
         more = f", and {muted} more since the last line" if muted else ""
         level = logging.WARNING if why == "overflow" else logging.INFO
         logger.log(level, "%s: dead letter %s, for %s%s", cell.name, name_of_letter(letter), told, more)
-
-

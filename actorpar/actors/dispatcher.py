@@ -1,8 +1,8 @@
-"""Gives actors their turns: one entry in the run queue of the loop for all actors of a system that have something to do.
+"""Gives actors their turns: one entry in the run queue of the loop for all actors of a system that have work to do.
 
 Invariants
-- `todo` holds the cells that are QUEUED, in the order in which they became so; `scheduled` is true while this dispatcher
-  stands in the run queue or runs.
+- `todo` holds the cells that are QUEUED, in the order in which they became so; `scheduled` is true while this
+  dispatcher stands in the run queue or runs.
 - A turn takes at most TURN messages of one actor, and a step at most STEP messages of all, then everybody else runs.
 - While a plain `def` handler runs, `cell` is its actor and `request` what it is to answer; an `async def` handler is
   known by the host of the current task, also long after its first step. `running()` knows both.
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from itertools import islice
 from operator import length_hint
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from ..channels import env
 from ..channels.env import thread_id
@@ -155,6 +155,7 @@ class Dispatcher:
         self.cell = self.draining = cell
         request = None
         suspended = False
+        letter: Any  # a tuple or an Entry: the test of its type is not one that a checker narrows by
         try:
             for letter in islice(batch, TURN):
                 if type(letter) is tuple:
@@ -276,8 +277,10 @@ class Dispatcher:
         self.depth += 1
         self.call = (message, args, kwargs)
         try:
-            result = message.function(cell.actor, *args, **kwargs) if message.is_async else self._plain(
-                cell, message, args, kwargs
+            result = (
+                message.function(cell.actor, *args, **kwargs)
+                if message.is_async
+                else self._plain(cell, message, args, kwargs)
             )
             if type(result) is CoroutineType:
                 result = self._enter_inline(cell, message, result)
@@ -322,7 +325,7 @@ class Dispatcher:
             request = runner.request = Request(cell, message.name, self.running())
         return request
 
-    def _failed_inline(self, cell: Cell, message: Message, failure: BaseException) -> None:
+    def _failed_inline(self, cell: Cell, message: Message, failure: BaseException) -> NoReturn:
         if cell.runner is not None:
             cell.runner.request = None
         self.failed(cell, failure, None)
@@ -336,16 +339,14 @@ class Dispatcher:
         self._forget(cell, runner)
         if cell.state == ENDING:
             life.bury(cell)
-        elif cell.state == STARTING:
-            self.settle(cell)
-        elif cell.state == BUSY and not cell.kind.reentrant:
-            self.settle(cell)
-        elif cell.stopping is not None and cell.state != life.DEAD:
+        elif (
+            cell.state == STARTING
+            or (cell.state == BUSY and not cell.kind.reentrant)
+            or (cell.stopping is not None and cell.state != life.DEAD)
+        ):
             self.settle(cell)
 
-    def failed(
-        self, cell: Cell, failure: BaseException, request: Request | None, runner: Runner | None = None
-    ) -> None:
+    def failed(self, cell: Cell, failure: BaseException, request: Request | None, runner: Runner | None = None) -> None:
         """A handler raised: a rejected request is an answer, everything else is the end of the actor (AC-18)."""
         if runner is not None:
             self._forget(cell, runner)
@@ -402,7 +403,8 @@ class Dispatcher:
             return Call(message.function, args, kwargs, Request(cell, message.name))
         if self.draining is not cell or cell.batch is None:
             raise ActorError(f"{cell.name}: stash a message before the first await of its handler")
-        _, (letters,), place = cell.batch.__reduce__()  # type: ignore[misc]  # how a list iterator tells where it stands
+        iterator: Any = cell.batch
+        _, (letters,), place = iterator.__reduce__()  # how a list iterator tells where it stands
         letter: Letter = letters[place - 1]
         if request is not None:
             request.deferred = True

@@ -1,7 +1,7 @@
 """What lies in a mailbox.
 
-Most messages are told with one plain argument or none: a tuple `(function, argument)`, NO for none. Everything else is an
-Entry, which knows how it is handled.
+Most messages are told with one plain argument or none: a tuple `(function, argument)`, NO for none. Everything else is
+an Entry, which knows how it is handled.
 """
 
 from __future__ import annotations

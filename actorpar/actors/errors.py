@@ -62,7 +62,7 @@ class MailboxFull(ActorError):
 
 
 class StartFailed(ActorError):
-    """`__init__`, `on_start` or `on_restart` raised, so there is no such actor (AC-23); `__cause__` is what it raised."""
+    """`__init__`, `on_start` or `on_restart` raised: there is no such actor (AC-23); `__cause__` is what was raised."""
 
 
 class NameTaken(ActorError):

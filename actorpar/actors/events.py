@@ -41,7 +41,7 @@ class Ended(Event):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter(Event):
-    """A message that nobody will handle (AC-58). `why`: "dead" or "overflow"; `sender` is None where it is not known."""
+    """A message that nobody will handle (AC-58). `why`: "dead" or "overflow"; `sender` is None where it is unknown."""
 
     message: str
     why: str

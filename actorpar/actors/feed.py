@@ -19,9 +19,10 @@ from .request import Request
 def feed(cell: Cell, rx: Receiver[Any], function: Callable[..., Any]) -> Process[None]:
     """Hand each item to the actor and wait until it was handled before the next is received.
 
-    So the channel's back-pressure reaches its senders, and an item that was not handled yet is still in the channel when
-    the actor ends. The end belongs to the actor, which closes it when it ends. The process returned is done when the
-    channel has ended. A channel that is broken or aborted fails the actor, unless somebody awaits or monitors the process.
+    So the channel's back-pressure reaches its senders, and an item that was not handled yet is still in the channel
+    when the actor ends. The end belongs to the actor, which closes it when it ends. The process returned is done when
+    the channel has ended. A channel that is broken or aborted fails the actor, unless somebody awaits or monitors the
+    process.
     """
     mine = rx.move()
     queue = cell.dispatcher.queue

@@ -1,8 +1,9 @@
 """How an actor ends: told to stop, killed, or failed; what it does then, and what is released before others learn it.
 
-The order of an end (AC-24, AC-25): the handler in hand ends; `on_failure`, if it failed; children stop in reverse start
-order; `on_stop`; then, in one step, names, groups, timers and channel ends are released, asks that wait are failed, what
-is queued becomes dead letters, and only then links, monitors and the supervisor are told. A kill skips the user's code.
+The order of an end (AC-24, AC-25): the handler in hand ends; `on_failure`, if it failed; children stop in reverse
+start order; `on_stop`; then, in one step, names, groups, timers and channel ends are released, asks that wait are
+failed, what is queued becomes dead letters, and only then links, monitors and the supervisor are told. A kill skips the
+user's code.
 
 Invariant: `bury` runs exactly once for each actor, and after it nothing of the actor runs any more.
 """
@@ -119,7 +120,7 @@ async def ended(cell: Cell, timeout: float | None = None) -> Reason:
         future: asyncio.Future[None] = cell.dispatcher.loop.create_future()
         more = more_of(cell)
         more.on_end = more.on_end or []
-        more.on_end.append(lambda *_: future.done() or future.set_result(None))
+        more.on_end.append(lambda *_: future.done() or future.set_result(None))  # type: ignore[func-returns-value]
         async with asyncio.timeout(timeout):
             await future
     assert cell.stopping is not None

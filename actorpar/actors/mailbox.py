@@ -1,9 +1,10 @@
 """The sending side of a channel in front of a mailbox: for those who wait for room, and for `select` (AC-6).
 
-`tell` does not come through here: it never waits. A door is made when somebody first waits for room, and has the flavour
-interface of the channels, so waiting, cancellation and selection are theirs, rule by rule.
+`tell` does not come through here: it never waits. A door is made when somebody first waits for room, and has the
+flavour interface of the channels, so waiting, cancellation and selection are theirs, rule by rule.
 
-Invariant: `reserved` places are promised to woken senders; the cell's `limit` is less by as many, so no tell takes them.
+Invariant: `reserved` places are promised to woken senders; the cell's `limit` is less by as many, so no tell takes
+them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names of actors, unique in their system (AC-50). An actor's names are free again before anybody is told of its end."""
+"""Names of actors, unique in their system (AC-50). An actor's names are free before anybody is told of its end."""
 
 from __future__ import annotations
 

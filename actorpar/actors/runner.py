@@ -1,7 +1,7 @@
 """The task object of an actor: the one process on which its handlers run, one coroutine after another (AC-1).
 
-It is made for the first handler that is `async def`, so an actor that has none is no task at all; and it is listed among
-the loop's tasks only while a handler is suspended. A reentrant actor has one for each handler under way.
+It is made for the first handler that is `async def`, so an actor that has none is no task at all; and it is listed
+among the loop's tasks only while a handler is suspended. A reentrant actor has one for each handler under way.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class TaskRunner(Runner):
 
     def _make_process(self) -> Process[Any]:
         self.task: TaskProcess | None = None
-        return cast(Any, None)
+        return cast("Process[Any]", None)
 
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run a handler as a task."""
@@ -130,7 +130,9 @@ class TaskRunner(Runner):
         task = self.task
         self._ended()
         if task is not None:  # a task cannot be taken from its loop: it is cancelled again at each of its awaits
-            logger.error("%s: killed, and a handler that swallows CancelledError still runs as %r", self.cell.name, task)
+            logger.error(
+                "%s: killed, and a handler that swallows CancelledError still runs as %r", self.cell.name, task
+            )
 
     def retire(self) -> None:
         pass

@@ -113,5 +113,3 @@ async def _hooks_of_the_start(cell: Cell, restart: Restart | None) -> None:
 def _start_failed(cell: Cell, failure: BaseException | None) -> StartFailed:
     why = "it was stopped" if failure is None else describe(failure)
     return StartFailed(f"{cell.name} could not start: {why}")
-
-

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..channels import env
 from ..channels.errors import ChannelClosed, ChannelError, WrongLoop
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec, Self
 
     from .cell import Cell
+    from .reply import Reply
 
     P = ParamSpec("P")
 
@@ -40,14 +41,28 @@ class ThreadRef(Generic[A_co]):
         self._seconds = seconds
         self._sender: ThreadSender[Any] = ThreadSender(door_of(cell))
 
-    def send(
-        self, method: Callable[Concatenate[A_co, P], object], /, *args: P.args, **kwargs: P.kwargs
-    ) -> None:
+    def send(self, method: Callable[Concatenate[A_co, P], object], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Send a message; block the thread while too many are under way. Raises ActorDead, UnhandledMessage,
         BadArguments."""
         self._send(self._cell.letter(method, args, kwargs))
 
-    def ask(self, method: Callable[Concatenate[A_co, P], Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
+    @overload
+    def ask(
+        self,
+        method: Callable[Concatenate[A_co, P], Coroutine[Any, Any, Reply[R]]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R: ...
+    @overload
+    def ask(
+        self, method: Callable[Concatenate[A_co, P], Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    def ask(self, method: Callable[Concatenate[A_co, P], Reply[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def ask(self, method: Callable[Concatenate[A_co, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def ask(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Send a message, behind those sent before, and block the thread until the answer comes.
 
         Raises what `ActorRef.ask` does; while the mailbox is full it waits. The deadline is that of the reference:

@@ -1,7 +1,8 @@
 """Messages that an actor sends to itself later (AC-12).
 
-Invariant: a timer that was cancelled or replaced, or whose actor has ended, calls nothing any more, also when its message
-lies in the mailbox already. A periodic timer has at most one message there: ticks that nobody could handle become one.
+Invariant: a timer that was cancelled or replaced, or whose actor has ended, calls nothing any more, also when its
+message lies in the mailbox already. A periodic timer has at most one message there: ticks that nobody could handle
+become one.
 """
 
 from __future__ import annotations
