@@ -1,0 +1,40 @@
+"""Text of strangers, made fit for logs and terminals: one line, nothing invisible, bounded (A16).
+
+Names of processes, arguments of messages and texts of errors come from anywhere. A newline in them would forge a log
+line, an escape sequence would rewrite a terminal, a mark for right-to-left would show a name as another.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from typing import Final
+
+#: Characters of a value that are shown.
+SHOWN: Final = 200
+
+_shortening = reprlib.Repr()
+_shortening.maxstring = _shortening.maxother = _shortening.maxlong = 60
+
+
+def printable(text: str, limit: int = SHOWN) -> str:
+    """The text with every character that is not printable written as an escape, and at most `limit` characters of it."""
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shown(value: object, limit: int = SHOWN) -> str:
+    """The shortened `repr` of a value, printable; what a `repr` raises, which is the user's code, is told instead."""
+    try:
+        text = _shortening.repr(value)
+    except Exception as error:
+        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    return printable(text, limit)
+
+
+def call_shown(args: tuple[object, ...], kwargs: dict[str, object]) -> str:
+    """The arguments of a call as they would stand in its parentheses."""
+    parts = [shown(arg) for arg in args] + [f"{name}={shown(value)}" for name, value in kwargs.items()]
+    return printable(", ".join(parts))
