@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..channels.process import Process
     from ..system import ActorSystem
 
-A = TypeVar("A", bound=Actor)
+A_co = TypeVar("A_co", bound=Actor, covariant=True)
 B = TypeVar("B", bound=Actor)
 R = TypeVar("R")
 T = TypeVar("T")
@@ -35,7 +35,7 @@ P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
 
 
-class ActorContext(Generic[A]):
+class ActorContext(Generic[A_co]):
     """The runtime of one actor. For its own handlers and hooks only, on the event loop."""
 
     __slots__ = ("_cell",)
@@ -44,7 +44,7 @@ class ActorContext(Generic[A]):
         self._cell = cell
 
     @property
-    def ref(self) -> ActorRef[A]:
+    def ref(self) -> ActorRef[A_co]:
         """The reference to this actor: give it to others, never `self`."""
         return self._cell
 
