@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from .channels.statistics import Statistics as Statistics
     from .channels.threads import ThreadReceiver as ThreadReceiver
     from .channels.threads import ThreadSender as ThreadSender
+    from .run import Terminated as Terminated
     from .run import run as run
     from .system import ActorSystem as ActorSystem
 
@@ -118,7 +119,7 @@ _HOMES = {
     "channels.select": "Selector select",
     "channels.statistics": "Statistics",
     "channels.threads": "ThreadReceiver ThreadSender",
-    "run": "run",
+    "run": "Terminated run",
     "system": "ActorSystem",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
