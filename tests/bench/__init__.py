@@ -3,7 +3,9 @@
     measure     one sample: items, processor time, wall clock
     cases       a case is one contestant in one shape; a group is the cases that are compared with each other
     systems     the contestants behind one small interface: open a channel, run functions together
-    streams, switching, choosing, crossing, io_under_load, downloads, imports      the groups, one topic a file
+    streams, switching, choosing, crossing, io_under_load, actors, idle, savina, downloads, imports      the groups,
+                one topic a file
+    queue_actors, queue_savina, pykka_actors, xoscar_actors      what actors are compared with
     catalogue   all groups in the order they run
     worker      one group on one loop, in a process of its own; alternates its cases
     session     starts the workers and collects what they measured

@@ -4,8 +4,6 @@ Whoever tells or asks is the main task, an ordinary one, for every contestant.
 """
 
 import asyncio
-import logging
-from collections.abc import Callable
 from typing import Any
 
 import actorpar as ap
@@ -59,9 +57,9 @@ class Counter(ap.Actor):
 # -- tell
 
 
-def _tell(name: str, method: Callable[[Counter, int], object], counters: bool = True) -> Case:
+def _tell(name: str, method: Any, **options: Any) -> Case:
     async def body(items: int) -> Sample:
-        async with ap.ActorSystem("bench", counters=counters) as system:
+        async with ap.ActorSystem("bench", **options) as system:
             counter = await system.spawn(Counter)
             tell = counter.tell
             with Stopwatch() as watch:
@@ -160,50 +158,6 @@ async def _spawn(items: int) -> Sample:
     return watch.sample(items)
 
 
-class Fuse:
-    """How often an actor has still to fail, and who waits for that."""
-
-    def __init__(self, length: int) -> None:
-        self.left = length
-        self.burnt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-
-class Phoenix(ap.Actor):
-    """Fails as soon as it has started, while there is a piece of the fuse left."""
-
-    def __init__(self, fuse: Fuse) -> None:
-        self.fuse = fuse
-
-    def on_start(self) -> None:
-        if self.fuse.left:
-            self.fuse.left -= 1
-            self.ctx.ref.tell(Phoenix.fail)
-        else:
-            self.fuse.burnt.set_result(None)
-
-    def fail(self) -> None:
-        raise RuntimeError("fails, to be started again")
-
-
-async def _restart(items: int) -> Sample:
-    """Crash reports are made, and thrown away."""
-    log = logging.getLogger("actorpar")
-    log.addHandler(nowhere := logging.NullHandler())
-    log.propagate = False
-    try:
-        async with ap.ActorSystem("bench") as system:
-            fuse = Fuse(items)
-            child = ap.child(Phoenix, fuse, id="phoenix")
-            with Stopwatch() as watch:
-                await system.spawn(ap.Supervisor, ap.one_for_one(child, intensity=items, period=3600.0))
-                await fuse.burnt
-        expect("pieces of the fuse that are left", fuse.left, 0)
-        return watch.sample(items)
-    finally:
-        log.propagate = True
-        log.removeHandler(nowhere)
-
-
 def groups() -> list[Group]:
     return [
         Group(
@@ -219,16 +173,6 @@ def groups() -> list[Group]:
                 pykka("tell"),
                 xoscar("tell_plain", note=", ActorRef"),
                 xoscar("tell", note=", LocalActorRef"),
-            ),
-            unit="us",
-        ),
-        Group(
-            "counters",
-            "the tell of above, with the runtime's counters on and off",
-            400_000,
-            (
-                _tell("actorpar, counters off", Counter.add, counters=False),
-                _tell("actorpar, counters on", Counter.add),
             ),
             unit="us",
         ),
@@ -258,13 +202,6 @@ def groups() -> list[Group]:
             "one message to each of 100 000 actors, none of which had one before",
             100_000,
             (by_hand("tell_each"), Case("actorpar", on_asyncio(_tell_each))),
-            unit="us",
-        ),
-        Group(
-            "supervised restart",
-            "an actor fails at its first message and is started again; by hand: a task, from its own callback",
-            2_000,
-            (by_hand("restart"), Case("actorpar, one_for_one", on_asyncio(_restart))),
             unit="us",
         ),
     ]

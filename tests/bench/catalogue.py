@@ -2,10 +2,10 @@
 
 from fnmatch import fnmatchcase
 
-from . import choosing, crossing, downloads, imports, io_under_load, streams, switching
+from . import actors, choosing, crossing, downloads, idle, imports, io_under_load, savina, streams, switching
 from .cases import Group
 
-TOPICS = (streams, switching, choosing, crossing, io_under_load, downloads, imports)
+TOPICS = (streams, switching, choosing, crossing, io_under_load, actors, idle, savina, downloads, imports)
 
 
 def every_group() -> list[Group]:

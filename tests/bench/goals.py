@@ -17,6 +17,8 @@ WAIT, SELECTOR, ONE_SHOT, AIOCHAN_SELECT = (
     "aiochan select",
 )
 
+BY_HAND, LOCAL = "task + asyncio.Queue", "xoscar, LocalActorRef"
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -76,6 +78,15 @@ GOALS = (
         for probe in ("timer", "echo")
         for micros in (0, 20)
     ),
+    Goal("tell", "actorpar", BY_HAND, _both(0.55)),
+    Goal("tell", "actorpar, teller", BY_HAND, _both(0.40)),
+    Goal("tell", "actorpar", "pykka", _both(1 / 15)),
+    Goal("tell", "actorpar", "xoscar, ActorRef", _both(1 / 40)),
+    Goal("ask", "actorpar, def", f"{LOCAL}, def", _both(1 / 5)),
+    Goal("ask", "actorpar, async def", f"{LOCAL}, async def", _both(1 / 3)),
+    Goal("spawn", "actorpar", BY_HAND, _both(1 / 8)),
+    Goal("memory of an idle actor", "actorpar", None, {NO_LOOP: 500}, "each", "B"),
+    Goal("one tell to each", "actorpar", None, _both(1e-6), "each", "us"),
     *(
         Goal(f"downloads, {size} files", "actorpar fetch", "aiohttp + semaphore, uvloop", {NO_LOOP: 1.05})
         for size in ("small", "large")
