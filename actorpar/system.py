@@ -17,7 +17,7 @@ from typing import Any, Final, Self, TypeVar, TypeVarTuple, overload
 from .actors import life
 from .actors.actor import Actor
 from .actors.belongings import Belongings, more_of
-from .actors.cell import IDLE, Cell
+from .actors.cell import Cell
 from .actors.counters import Counters
 from .actors.deadletters import DeadLetters
 from .actors.dispatcher import Dispatcher
@@ -29,6 +29,7 @@ from .actors.reason import SHUTDOWN, Reason, Restart
 from .actors.ref import ActorRef
 from .actors.registry import Registry
 from .actors.spawning import spawn
+from .actors.states import IDLE
 from .actors.timed import cell_of
 from .channels.group import ProcessGroup
 from .channels.process import Process

@@ -228,7 +228,9 @@ class Process(AwaiterCount, Future[_R]):
             self.step = self._coroutine.send
 
     def suspended(self, signal: Any) -> None:
-        """The coroutine, stepped by somebody else than the run queue, yielded `signal`: wait for what it asks for."""
+        """The coroutine, whose first step the host made, yielded `signal`: wait for what it asks for."""
+        if not self._cancel_requests:
+            self.step = self._coroutine.send
         if signal is PARK:
             if self._must_cancel and self.waiter.state == PARKED:
                 self.send_cancel()
@@ -238,17 +240,13 @@ class Process(AwaiterCount, Future[_R]):
         else:
             self.block_on(signal)
 
-    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Take the next coroutine of the host in hand."""
-        self._coroutine = coroutine
-        self.step = coroutine.send
-
     def rest(self) -> None:
         """The coroutine in hand has ended, and with it every request to cancel it."""
         self._coroutine = None  # type: ignore[assignment]
+        if self._cancel_requests:
+            self._must_cancel = self._cancel_sent = False
+            self._cancel_requests = 0
         self.step = _finished
-        self._must_cancel = self._cancel_sent = False
-        self._cancel_requests = 0
 
     def retire(self) -> None:
         """The host has no more coroutines: the process is done."""

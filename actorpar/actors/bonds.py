@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from ..channels.process import Process
 from . import life
 from .belongings import Belongings, more_of
-from .cell import DEAD, Cell
+from .cell import Cell
 from .entry import DownSignal, ExitSignal
 from .errors import InvalidActor
 from .reason import NOPROC, Down, Exit, Reason, reason_of
 from .ref import ActorRef
+from .states import DEAD
 from .timed import cell_of
 
 if TYPE_CHECKING:

@@ -13,19 +13,22 @@ Invariants
 from __future__ import annotations
 
 import contextvars
+import functools
 from collections.abc import Callable, Iterator
 from operator import length_hint
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ..channels.env import thread_id
 from ..channels.errors import WrongLoop
 from ..channels.process import pause
+from .asking import begin_ask
 from .belongings import Belongings
 from .entry import NO, Call, Entry, Letter
-from .errors import ActorDead, AskToSelf, MailboxFull
+from .errors import ActorDead
 from .kind import Kind, Message
 from .ref import DEADLINE, ActorRef
 from .request import Request
+from .states import DEAD, IDLE, QUEUED, STARTING
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -33,13 +36,6 @@ if TYPE_CHECKING:
     from .reason import Reason
     from .runner import Runner
     from .threadref import ThreadRef
-
-IDLE, QUEUED, BUSY, HELD, STARTING, ENDING, DEAD = range(7)
-
-STATES: Final = ("idle", "queued", "busy", "suspended", "starting", "ending", "dead")
-
-#: How deep asks may run inside one another before one goes through a mailbox (AC-1).
-INLINE_DEPTH = 16
 
 
 class Cell(ActorRef[Any]):
@@ -77,28 +73,28 @@ class Cell(ActorRef[Any]):
         return self.state != DEAD
 
     def tell(self, method: Callable[..., object], arg: Any = NO, /, *rest: Any, **kwargs: Any) -> bool:
-        if not (rest or kwargs):
-            kind = self.kind
-            try:
-                function = kind.one[method] if arg is not NO else kind.none[method]
-            except (KeyError, TypeError):
-                return self._tell(method, () if arg is NO else (arg,), {})
-            box = self.box
-            if box is not None and len(box) < self.limit:
-                box.append((function, arg))
-                return True
-            return self.put((function, arg))
-        return self._tell(method, (arg, *rest) if arg is not NO else rest, kwargs)
+        if rest or kwargs:
+            return self._tell(method, (arg, *rest) if arg is not NO else rest, kwargs)
+        try:
+            function = self.kind.one[method] if arg is not NO else self.kind.none[method]
+        except (KeyError, TypeError):
+            return self._tell(method, () if arg is NO else (arg,), {})
+        box = self.box
+        if box is not None and len(box) < self.limit:
+            box.append((function, arg))
+            return True
+        return self.put((function, arg))
 
     def teller(self, method: Callable[..., object], /) -> Callable[..., bool]:
-        function = self.kind.one.get(method)
-        if function is None:
-            self.kind.message(method)
+        message = self.message(method)
+        function = message.function
+        if message.needs_names or not message.least <= 1 <= message.most or not self.kind.one:
+            return functools.partial(self.tell, method)
 
-        def tell(arg: Any = NO, /, *rest: Any, **kwargs: Any) -> bool:
+        def tell(arg: Any = NO, /, *rest: Any) -> bool:
             box = self.box
-            if box is None or arg is NO or rest or kwargs or function is None or len(box) >= self.limit:
-                return self.tell(method, arg, *rest, **kwargs)
+            if box is None or rest or arg is NO or len(box) >= self.limit:
+                return self.tell(method, arg, *rest)
             box.append((function, arg))
             return True
 
@@ -111,14 +107,14 @@ class Cell(ActorRef[Any]):
             queue.fuel -= 1
         elif dispatcher.is_spent():
             await pause()
-        result = self.begin_ask(method, args, kwargs)
+        result = begin_ask(self, method, args, kwargs)
         return await result.wait(DEADLINE) if type(result) is Request else result
 
     async def ask_within(self, seconds: float | None, method: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """`ask` with a deadline."""
         if self.dispatcher.is_spent():
             await pause()
-        result = self.begin_ask(method, args, kwargs)
+        result = begin_ask(self, method, args, kwargs)
         return await result.wait(seconds) if type(result) is Request else result
 
     async def send(self, method: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
@@ -200,7 +196,7 @@ class Cell(ActorRef[Any]):
 
     def letter(self, method: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The message as it lies in the mailbox; UnhandledMessage or BadArguments if there is no such message."""
-        message = self._message(method)
+        message = self.message(method)
         message.check(self.kind.name, args, kwargs)
         return self.dispatcher.observed(self, Call(message.function, args, kwargs, None))
 
@@ -213,48 +209,12 @@ class Cell(ActorRef[Any]):
     def _tell(self, method: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         return self.put(self.letter(method, args, kwargs))
 
-    def _message(self, method: Callable[..., Any]) -> Message:
+    def message(self, method: Callable[..., Any]) -> Message:
         try:
             return self.kind.messages[method]
         except (KeyError, TypeError):
             self.dispatcher.unhandled(self, method)
             return self.kind.message(method)  # raises
-
-    # -- asks
-
-    def begin_ask(self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Ask: the answer, if the handler could run here and now (AC-1), or the Request to wait for."""
-        try:
-            message = self.kind.messages[method]
-        except (KeyError, TypeError):
-            message = self._message(method)
-        if kwargs or message.needs_names or not message.least <= len(args) <= message.most:
-            message.check(self.kind.name, args, kwargs)
-        dispatcher = self.dispatcher
-        if self.state == IDLE and dispatcher.depth < INLINE_DEPTH and self.kind.inlines:
-            return dispatcher.inline(self, message, args, kwargs)
-        return self.request(message.function, message.name, args, kwargs)
-
-    def request(
-        self, function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Request:
-        """Put a message into the mailbox that wants an answer."""
-        dispatcher = self.dispatcher
-        asker = dispatcher.running()
-        if asker is self and not self.kind.reentrant:
-            raise AskToSelf(
-                f"{self.name} asks itself for {name} and would wait for ever: call the method, or tell it and return"
-            )
-        if self.state == DEAD:
-            raise self.dead()
-        if not self.has_room():
-            raise MailboxFull(f"the mailbox of {self.name} is full ({len(self)} messages); {name} was not asked")
-        request = Request(self, name, asker)
-        if dispatcher.debug:
-            dispatcher.check_cycle(request)
-        dispatcher.counters.asked += 1
-        self.put(dispatcher.observed(self, Call(function, args, kwargs, request)))
-        return request
 
     def dead(self) -> ActorDead:
         """The error that tells that this actor has ended."""

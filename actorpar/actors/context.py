@@ -12,14 +12,13 @@ from .actor import Actor
 from .belongings import more_of
 from .bonds import Monitor
 from .cell import Cell
-from .dispatcher import LAZY
 from .entry import Entry
 from .errors import ActorError, InvalidActor, StashFull
 from .feed import feed
 from .reason import NORMAL, Reason
 from .ref import ActorRef
 from .reply import Forwarded, Reply
-from .request import PENDING, Request, unasked
+from .request import LAZY, PENDING, Request, unasked
 from .timed import cell_of
 from .timers import Timer
 

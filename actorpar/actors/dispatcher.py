@@ -3,7 +3,7 @@
 Invariants
 - `todo` holds the cells that are QUEUED, in the order in which they became so; `scheduled` is true while this
   dispatcher stands in the run queue or runs.
-- A turn takes at most TURN messages of one actor, and a step at most STEP messages of all, then everybody else runs.
+- A turn takes at most `most` messages of one actor, and a step about STEP_SECONDS, then everybody else runs.
 - While a plain `def` handler runs, `cell` is its actor and `request` what it is to answer; an `async def` handler is
   known by the host of the current task, also long after its first step. `running()` knows both.
 - A handler runs in the Context of its actor. Until one of them sets a variable or is `async def` the actor has none of
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from itertools import islice
 from operator import length_hint
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..channels import env
 from ..channels.env import thread_id
@@ -26,31 +26,36 @@ from ..channels.process import PARK
 from ..channels.runqueue import RunQueue, current, is_active
 from . import life
 from .belongings import more_of
-from .cell import BUSY, ENDING, IDLE, INLINE_DEPTH, QUEUED, STARTING, Cell
+from .cell import Cell
 from .counters import Counters
 from .deadlines import Deadlines
 from .entry import NO, Call, Letter
 from .errors import ActorError, AskCycle, Reject
-from .kind import Message
+from .kind import name_of
 from .reply import failure_for_asker
-from .request import PENDING, Request
+from .request import LAZY, PENDING, Request
 from .runner import SUSPENDED, Runner, TaskRunner
+from .states import BUSY, ENDING, IDLE, QUEUED, STARTING
 
 if TYPE_CHECKING:
     from ..system import ActorSystem
 
-#: Messages of one actor before the next has its turn, and of all actors before a process has its own (CH-17).
-TURN: Final = 64
-STEP: Final = 128
-
-#: What a handler that runs inside the ask has in hand: a Request is made only if it defers or suspends.
-LAZY: Final = cast(Request, type("Lazy", (), {"deferred": False})())
-
-__all__ = ["INLINE_DEPTH", "LAZY", "Dispatcher"]
+#: Messages of one actor before the next has its turn, while handlers are quick, and when they were slow (CH-17).
+TURN: Final = 256
+SLOW_TURN: Final = 8
+#: Seconds of a step, after which processes have theirs; the clock is read each CHECK messages.
+STEP_SECONDS: Final = 0.00025
+CHECK: Final = 64
 
 
 class Dispatcher:
     """The turns of the actors of one system. To the run queue it looks like a process that never ends."""
+
+    __slots__ = (
+        "_on_queue", "base", "cell", "counters", "deadlines", "debug", "depth", "draining", "inlined_args",
+        "inlined_function", "loop", "most", "observe", "queue", "request", "sample", "scheduled", "scratch",
+        "serial", "single", "system", "thread", "todo", "untaken", "waiting",
+    )  # fmt: skip
 
     # what the run queue asks of a process
     _must_cancel = False
@@ -70,11 +75,14 @@ class Dispatcher:
         self.serial = 0
         self.depth = 0  # asks that run inside one another now
         self.waiting = 0  # handlers that are suspended now
+        self.most = TURN  # messages of one turn
         self.untaken = 0  # letters that were taken back from the turn in progress
         self.cell: Cell | None = None
-        self.draining: Cell | None = None
+        self.draining: Cell | None = None  # whose turn it is
+        self.single: Any = None  # what it handles, if that is one letter that came without a batch
         self.request: Request | None = None
-        self.call: tuple[Message, tuple[Any, ...], dict[str, Any]] | None = None  # the last one that ran inline
+        self.inlined_function: Any = None  # the message of the ask that began last inside the asker's step
+        self.inlined_args: tuple[Any, ...] = ()
         self.counters = Counters()
         self.deadlines: Deadlines[Request] = Deadlines(self.loop, Request.expire)
         self.observe: Callable[[Cell, Call], Call] | None = None
@@ -91,46 +99,54 @@ class Dispatcher:
             self.queue.push(cast(Any, self))
 
     def run(self, step: object, nothing: None) -> Any:
-        """One step of the run queue."""
+        """One step of the run queue: turns until nothing is left to do, or STEP_SECONDS have passed."""
         current.pop(self.loop, None)  # a plain handler has no task
-        todo = self.todo
-        left = STEP
-        while todo:
-            if left <= 0:
-                return None
-            left -= self.turn(todo.popleft())
+        todo, clock, base, sample = self.todo, env.clock, self.base, self.sample
+        now = clock()
+        end = now + STEP_SECONDS
+        turns = total = 0
+        left = CHECK
+        try:
+            while todo:
+                cell = todo.popleft()
+                if cell.state != QUEUED:
+                    continue
+                if cell.stopping is not None:
+                    life.end(cell)
+                    continue
+                turns += 1
+                if sample is not None and not (self.counters.turns + turns) & 63:
+                    handled = self._sampled_turn(cell, sample)
+                elif cell.context is not None:
+                    handled = cell.context.run(self._drain, cell)
+                else:
+                    scratch = self.scratch
+                    handled = scratch.run(self._drain, cell)
+                    if scratch != base and scratch is self.scratch:
+                        self.adopt(cell)
+                cell.handled += handled
+                total += handled
+                left -= handled + 1
+                if left <= 0:
+                    before, now = now, clock()
+                    # As in the run queue: slow handlers mean short turns, or sockets and timers would wait for them.
+                    self.most = SLOW_TURN if now - before > STEP_SECONDS else min(TURN, 2 * self.most)
+                    if now >= end:
+                        return None if todo else self._done()
+                    left = CHECK
+            return self._done()
+        finally:
+            self.counters.turns += turns
+            self.counters.handled += total
+
+    def _done(self) -> Any:
         self.scheduled = False
         return PARK
 
-    def turn(self, cell: Cell) -> int:
-        """Give an actor its turn; returns how many messages it handled, at least 1."""
-        if cell.state != QUEUED:
-            return 1
-        if cell.stopping is not None:
-            life.end(cell)
-            return 1
-        counters = self.counters
-        counters.turns += 1
-        if self.sample is not None and not counters.turns & 63:
-            return self._sampled_turn(cell, self.sample)
-        return self._turn(cell)
-
-    def _turn(self, cell: Cell) -> int:
-        context = cell.context
-        if context is not None:
-            handled = context.run(self._drain, cell)
-        else:
-            scratch = self.scratch
-            handled = scratch.run(self._drain, cell)
-            if scratch is self.scratch and scratch != self.base:
-                self.adopt(cell)
-        cell.handled += handled
-        self.counters.handled += handled
-        return handled + 1
-
     def _sampled_turn(self, cell: Cell, sample: Callable[[Cell, float, int], None]) -> int:
         before = env.clock()
-        handled = self._turn(cell)
+        context = self.adopt(cell)
+        handled = context.run(self._drain, cell)
         sample(cell, env.clock() - before, handled)
         return handled
 
@@ -143,40 +159,47 @@ class Dispatcher:
         return context
 
     def _drain(self, cell: Cell) -> int:
-        """Handle what the actor has, at most TURN messages; runs in its context."""
-        batch = cell.batch
-        if batch is None:
-            box, cell.box = cell.box, None
-            batch = cell.batch = iter(box or ())
-        before = length_hint(batch)
-        self.untaken = 0
-        actor, reentrant = cell.actor, cell.kind.reentrant
+        """Handle what the actor has, at most `most` messages; runs in its context. Returns how many it handled."""
+        batch, letters = cell.batch, cell.box
+        if batch is None and letters is not None and len(letters) == 1:
+            cell.box = None  # the usual case: it needs no batch
+            left: Any = ()
+        else:
+            if batch is None:
+                cell.box = None
+                batch = cell.batch = iter(letters or ())
+            left = batch
+            letters = islice(batch, self.most)  # type: ignore[assignment]
+        before = length_hint(left)
+        actor = cell.actor
         cell.state = BUSY
         self.cell = self.draining = cell
+        self.single = letters
+        self.untaken = 0
         request = None
         suspended = False
         letter: Any  # a tuple or an Entry: the test of its type is not one that a checker narrows by
         try:
-            for letter in islice(batch, TURN):
+            for letter in letters or ():
                 if type(letter) is tuple:
                     function, arg = letter
                     result = function(actor) if arg is NO else function(actor, arg)
                     if type(result) is CoroutineType and self.enter(cell, result, None, True) is SUSPENDED:
-                        suspended = not reentrant
+                        suspended = not cell.kind.reentrant
                         if suspended:
                             break
                     continue
                 request = self.request = letter.request
-                if request is not None and request.state != PENDING:
-                    self.counters.expired += 1
-                    continue
                 if request is not None:
+                    if request.state != PENDING:
+                        self.counters.expired += 1
+                        continue
                     request.deferred = False  # it may have been stashed, or forwarded to this actor
                 result = letter.call(actor)
                 if type(result) is CoroutineType:
                     result = self.enter(cell, result, request, True)
                     if result is SUSPENDED:
-                        suspended = not reentrant
+                        suspended = not cell.kind.reentrant
                         if suspended:
                             break
                         request = self.request = None
@@ -188,12 +211,15 @@ class Dispatcher:
             self._leave()
             self.failed(cell, failure, request)
         else:
-            self._leave()
+            self.cell = self.draining = self.request = None
             if suspended:
-                self.set_limit(cell)
+                if left:
+                    self.set_limit(cell)
+            elif cell.batch is None and cell.box is None and cell.more is None and cell.stopping is None:
+                cell.state = IDLE
             else:
                 self.settle(cell)
-        return before - length_hint(batch) - self.untaken
+        return before - length_hint(left) - self.untaken if left else 1
 
     def _leave(self) -> None:
         self.cell = self.draining = self.request = None
@@ -230,26 +256,27 @@ class Dispatcher:
 
         `inside`: the context of the actor is entered already. What it raises is raised here.
         """
-        context = self.adopt(cell)
         runner = cell.runner
         if runner is None or runner.suspended:
             runner = self._new_runner(cell)
         runner.request = request
-        if type(runner) is TaskRunner:
+        process = runner.process
+        if process is None:
             runner.start(coroutine)
             return SUSPENDED
-        process = runner.process
-        process.begin(coroutine)
-        loop, outer, task = self.loop, self.cell, current.get(self.loop)
+        process._coroutine = coroutine
+        loop, outer = self.loop, self.cell
+        task = current.get(loop)
         self.cell = None
         current[loop] = process
         try:
-            signal = coroutine.send(None) if inside else context.run(coroutine.send, None)
-        except StopIteration as stop:
-            process.rest()
-            return stop.value
-        except BaseException:
-            process.rest()
+            signal = coroutine.send(None) if inside else process.run(coroutine.send, None)
+        except BaseException as end:
+            process._coroutine = None
+            if process._cancel_requests:
+                process.rest()
+            if type(end) is StopIteration:
+                return end.value
             raise
         finally:
             self.cell = outer
@@ -265,71 +292,11 @@ class Dispatcher:
         return SUSPENDED
 
     def _new_runner(self, cell: Cell) -> Runner:
+        self.adopt(cell)
         runner = Runner(cell) if self._on_queue else TaskRunner(cell)
         if cell.runner is None:
             cell.runner = runner
         return runner
-
-    def inline(self, cell: Cell, message: Message, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Handle an ask of an idle actor inside the asker's step (AC-1): the answer, or the Request to wait for."""
-        cell.state = BUSY
-        cell.handled += 1
-        self.depth += 1
-        self.call = (message, args, kwargs)
-        try:
-            result = (
-                message.function(cell.actor, *args, **kwargs)
-                if message.is_async
-                else self._plain(cell, message, args, kwargs)
-            )
-            if type(result) is CoroutineType:
-                result = self._enter_inline(cell, message, result)
-        except BaseException as failure:
-            self._failed_inline(cell, message, failure)
-        finally:
-            self.depth -= 1
-        if cell.state == BUSY and not (type(result) is Request and cell.runner is not None and cell.runner.suspended):
-            if cell.box is None and cell.stopping is None and cell.more is None:
-                cell.state = IDLE
-            else:
-                self.settle(cell)
-        return result
-
-    def _plain(self, cell: Cell, message: Message, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a handler that is a plain `def`, as the actor's, not as the asker's."""
-        loop = self.loop
-        task = current.pop(loop, None)
-        outer, self.cell = self.cell, cell
-        outer_request, self.request = self.request, LAZY
-        context = cell.context
-        scratch = self.scratch
-        try:
-            result = (scratch if context is None else context).run(message.function, cell.actor, *args, **kwargs)
-            deferred = self.request
-        finally:
-            self.cell, self.request = outer, outer_request
-            if task is not None:
-                current[loop] = task
-            if context is None and scratch != self.base:
-                self.adopt(cell)
-        return result if deferred is LAZY else deferred
-
-    def _enter_inline(self, cell: Cell, message: Message, coroutine: Any) -> Any:
-        result = self.enter(cell, coroutine, LAZY, False)
-        runner = cast(Runner, cell.runner)
-        request = runner.request
-        if result is not SUSPENDED:
-            runner.request = None
-            return result if request is LAZY else request
-        if request is LAZY:
-            request = runner.request = Request(cell, message.name, self.running())
-        return request
-
-    def _failed_inline(self, cell: Cell, message: Message, failure: BaseException) -> NoReturn:
-        if cell.runner is not None:
-            cell.runner.request = None
-        self.failed(cell, failure, None)
-        raise failure_for_asker(Request(cell, message.name), failure)
 
     # -- how handlers end
 
@@ -398,14 +365,16 @@ class Dispatcher:
 
     def letter_in_hand(self, cell: Cell, request: Request | None) -> Letter:
         """The message whose handler runs now, before its first await; its request is not answered by the handler."""
-        if request is LAZY and self.call is not None:
-            message, args, kwargs = self.call
-            return Call(message.function, args, kwargs, Request(cell, message.name))
-        if self.draining is not cell or cell.batch is None:
+        if request is LAZY:
+            function = self.inlined_function
+            return Call(function, self.inlined_args, {}, Request(cell, name_of(function)))
+        if self.draining is not cell:
             raise ActorError(f"{cell.name}: stash a message before the first await of its handler")
-        iterator: Any = cell.batch
-        _, (letters,), place = iterator.__reduce__()  # how a list iterator tells where it stands
-        letter: Letter = letters[place - 1]
+        if cell.batch is None:
+            letter: Letter = self.single[0]
+        else:
+            _, (letters,), place = cell.batch.__reduce__()  # type: ignore[misc]  # where a list iterator stands
+            letter = letters[place - 1]
         if request is not None:
             request.deferred = True
         return letter
@@ -426,7 +395,7 @@ class Dispatcher:
 
     def observed(self, cell: Cell, call: Call) -> Call:
         """Where messages are traced, the call as the tracer wants it."""
-        return call if self.observe is None or cell.kind.inlines else self.observe(cell, call)
+        return call if self.observe is None else self.observe(cell, call)
 
     def dead_letter(self, cell: Cell, letter: Letter, why: str) -> None:
         """A message that nobody will handle (AC-58)."""

@@ -9,11 +9,12 @@ from typing import Any, cast
 from ..channels.process import Process
 from ..channels.receiver import Receiver
 from .belongings import more_of
-from .cell import DEAD, Cell
+from .cell import Cell
 from .entry import Call, Entry
 from .errors import ActorError
 from .kind import name_of
 from .request import Request
+from .states import DEAD
 
 
 def feed(cell: Cell, rx: Receiver[Any], function: Callable[..., Any]) -> Process[None]:

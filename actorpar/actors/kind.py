@@ -4,8 +4,8 @@ Invariants
 - `messages` maps the functions by which a message may be named, the class's own and those it overrides, to what is
   called: `ref.ask(Base.add, 1)` reaches the `add` of the subclass.
 - `one` and `none` hold the messages that may be told with exactly one plain argument, or with none: the way of most
-  messages, which needs no look at a signature. They are empty in the kind of an actor that is traced, so that the hot
-  path needs no test for that.
+  messages, which needs no look at a signature. `inline` holds those that may be asked inside the asker's step (AC-1).
+  All three are empty in the kind of an actor that is traced, so that the hot path needs no test for that.
 """
 
 from __future__ import annotations
@@ -53,14 +53,13 @@ class Message:
 class Kind:
     """An actor class as the runtime sees it."""
 
-    __slots__ = ("cls", "hooks", "inlines", "mailbox", "messages", "name", "none", "one", "reentrant", "stash")
+    __slots__ = ("cls", "hooks", "inline", "mailbox", "messages", "name", "none", "one", "reentrant", "stash")
 
     def __init__(self, cls: type[Actor]) -> None:
         self.cls = cls
         self.name = cls.__qualname__.rpartition("<locals>.")[2]
         self.mailbox = cls._mailbox
         self.reentrant = cls._reentrant
-        self.inlines = not cls._reentrant  # an ask may run inside the asker's step (AC-1)
         self.stash = cls._stash
         self.hooks = {name for name in _HOOKS if getattr(cls, name) is not getattr(Actor, name)}
         self.messages: dict[Callable[..., Any], Message] = {}
@@ -71,14 +70,14 @@ class Kind:
         usual = [(function, message) for function, message in self.messages.items() if not message.needs_names]
         self.one = {f: m.function for f, m in usual if m.least <= 1 <= m.most}
         self.none = {f: m.function for f, m in usual if m.least == 0}
+        self.inline = {} if self.reentrant else {f: (m.function, m.is_async, m.least, m.most) for f, m in usual}
 
     def traced(self) -> Kind:
         """The same class for an actor whose every message is looked at."""
         other = object.__new__(Kind)
         for slot in Kind.__slots__:
             setattr(other, slot, getattr(self, slot))
-        other.one, other.none = {}, {}
-        other.inlines = False
+        other.one, other.none, other.inline = {}, {}, {}
         return other
 
     def message(self, method: Any) -> Message:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import bonds
 from .belongings import more_of
-from .cell import BUSY, DEAD, ENDING, HELD, IDLE, QUEUED, STARTING, Cell
+from .cell import Cell
 from .entry import Entry, Letter
 from .errors import StartFailed
 from .reason import KILLED, SHUTDOWN, Reason, describe
+from .states import BUSY, DEAD, ENDING, HELD, IDLE, QUEUED, STARTING
 
 if TYPE_CHECKING:
     from .request import Request

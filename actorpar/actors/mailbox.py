@@ -17,8 +17,9 @@ from ..channels.flavors.base import Flavor
 from ..channels.sender import Sender
 from ..channels.waiters import GRANTED, IDLE, Waiter, wake
 from .belongings import more_of
-from .cell import DEAD, Cell
+from .cell import Cell
 from .errors import ActorDead
+from .states import DEAD
 
 if TYPE_CHECKING:
     from .entry import Letter

@@ -9,7 +9,7 @@ Invariants
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..channels.runqueue import sleep, waiter_here
 from ..channels.waiters import GRANTED, IDLE, Waiter
@@ -104,6 +104,10 @@ class Request:
         if self.state == PENDING:
             self.state = WITHDRAWN
             self.cell.dispatcher.withdrawn(self)
+
+
+#: What a handler has in hand that runs inside the asker's step: a Request is made only if it defers or suspends.
+LAZY: Final[Any] = type("Lazy", (), {"__repr__": lambda _: "LAZY"})()
 
 
 class _Unasked(Request):

@@ -13,12 +13,13 @@ from ..channels.runqueue import run_queue
 from . import bonds, life
 from .actor import Actor
 from .belongings import more_of
-from .cell import DEAD, Cell
+from .cell import Cell
 from .errors import StartFailed
 from .kind import Kind
 from .reason import Reason, Restart, describe
 from .request import Request
 from .runner import SUSPENDED
+from .states import DEAD
 
 
 async def spawn(

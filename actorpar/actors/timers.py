@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .belongings import more_of
-from .cell import DEAD, Cell
+from .cell import Cell
 from .entry import Entry
 from .kind import name_of
+from .states import DEAD
 
 if TYPE_CHECKING:
     from .actor import Actor

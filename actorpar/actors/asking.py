@@ -1,0 +1,142 @@
+"""How an ask begins: inside the asker's step, if the asked actor is idle, or through its mailbox (AC-1).
+
+Inside, the handler costs little more than a call. It runs all the same as the actor's: in its Context, and with its own
+task object as the current one, or none for a plain `def`. If it suspends it goes on in the actor, and the asker waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final
+
+from ..channels.runqueue import current
+from .entry import Call
+from .errors import AskToSelf, MailboxFull
+from .kind import name_of
+from .reply import failure_for_asker
+from .request import LAZY, Request
+from .runner import SUSPENDED, Runner
+from .states import BUSY, DEAD, IDLE
+
+if TYPE_CHECKING:
+    from .cell import Cell
+    from .dispatcher import Dispatcher
+
+#: How deep asks may run inside one another before one goes through a mailbox (AC-1).
+INLINE_DEPTH: Final = 16
+
+
+def begin_ask(cell: Cell, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Ask: the answer, if the handler could run here and now, or the Request to wait for."""
+    dispatcher = cell.dispatcher
+    try:
+        function, is_async, least, most = cell.kind.inline[method]
+        fits = not kwargs and least <= len(args) <= most
+    except (KeyError, TypeError):
+        fits = False
+    if cell.state or not fits or dispatcher.depth >= INLINE_DEPTH:  # not IDLE, or worth a closer look
+        return _ask_checked(cell, method, args, kwargs)
+    cell.state = BUSY
+    cell.handled += 1
+    dispatcher.inlined_function = function
+    dispatcher.inlined_args = args
+    if is_async:
+        return _enter(
+            dispatcher, cell, function(cell.actor, args[0]) if len(args) == 1 else function(cell.actor, *args)
+        )
+    # A plain handler can ask nobody, so nothing that is set here is set by anybody else until it returns.
+    loop = dispatcher.loop
+    task = current.pop(loop, None)
+    dispatcher.cell = cell
+    dispatcher.request = LAZY
+    context = cell.context
+    if context is None:
+        context = dispatcher.adopt(cell)
+    try:
+        if len(args) == 1:  # written out: to unpack a tuple into the call costs as much as two calls
+            result = context.run(function, cell.actor, args[0])
+        else:
+            result = context.run(function, cell.actor, *args) if args else context.run(function, cell.actor)
+    except BaseException as failure:
+        dispatcher.cell = dispatcher.request = None
+        if task is not None:
+            current[loop] = task
+        raise _failed(dispatcher, cell, failure) from failure
+    request = dispatcher.request
+    dispatcher.cell = dispatcher.request = None
+    if task is not None:
+        current[loop] = task
+    if request is not LAZY:
+        result = request
+    elif type(result) is CoroutineType:
+        return _enter(dispatcher, cell, result)
+    if cell.box is None and cell.more is None and cell.stopping is None:
+        cell.state = IDLE
+    elif cell.state == BUSY:
+        dispatcher.settle(cell)
+    return result
+
+
+def _ask_checked(cell: Cell, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    message = cell.message(method)
+    message.check(cell.kind.name, args, kwargs)
+    if cell.state == IDLE and kwargs and method in cell.kind.inline and cell.dispatcher.depth < INLINE_DEPTH:
+        bound = message.signature.bind(None, *args, **kwargs)
+        if not bound.kwargs:
+            return begin_ask(cell, method, bound.args[1:], {})
+    return queue_request(cell, message.function, message.name, args, kwargs)
+
+
+def _enter(dispatcher: Dispatcher, cell: Cell, coroutine: Any) -> Any:
+    """Run a handler that is a coroutine: what it returned, or the Request that it deferred or suspended in."""
+    dispatcher.depth += 1
+    try:
+        result = dispatcher.enter(cell, coroutine, LAZY, False)
+    except BaseException as failure:
+        if cell.runner is not None:
+            cell.runner.request = None
+        raise _failed(dispatcher, cell, failure) from failure
+    finally:
+        dispatcher.depth -= 1
+    runner: Runner = cell.runner  # type: ignore[assignment]  # enter made one
+    request = runner.request
+    if result is SUSPENDED:
+        if request is LAZY:
+            request = runner.request = Request(cell, name_of(coroutine), dispatcher.running())
+        return request
+    runner.request = None
+    if cell.box is None and cell.more is None and cell.stopping is None:
+        cell.state = IDLE
+    elif cell.state == BUSY:
+        dispatcher.settle(cell)
+    return result if request is LAZY else request
+
+
+def _failed(dispatcher: Dispatcher, cell: Cell, failure: BaseException) -> BaseException:
+    """A handler raised: the actor fails or not, and the asker gets this."""
+    error = failure_for_asker(Request(cell, name_of(dispatcher.inlined_function)), failure)
+    dispatcher.failed(cell, failure, None)
+    return error
+
+
+def queue_request(
+    cell: Cell, function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Request:
+    """Put a message into the mailbox that wants an answer."""
+    dispatcher = cell.dispatcher
+    asker = dispatcher.running()
+    if asker is cell and not cell.kind.reentrant:
+        raise AskToSelf(
+            f"{cell.name} asks itself for {name} and would wait for ever: call the method, or tell it and return"
+        )
+    if cell.state == DEAD:
+        raise cell.dead()
+    if not cell.has_room():
+        raise MailboxFull(f"the mailbox of {cell.name} is full ({len(cell)} messages); {name} was not asked")
+    request = Request(cell, name, asker)
+    if dispatcher.debug:
+        dispatcher.check_cycle(request)
+    dispatcher.counters.asked += 1
+    cell.put(dispatcher.observed(cell, Call(function, args, kwargs, request)))
+    return request
