@@ -53,13 +53,14 @@ KINDS = {"actorpar": _actorpar, TASK_AND_QUEUE: _task_and_queue, "xoscar": _xosc
 async def weigh(kind: str, count: int) -> None:
     """Start one actor, so that all that is loaded at the first is there, then weigh the others; never returns."""
     async with KINDS[kind]() as start:
-        await start()
+        first = await start()
         before = resident()
         started = time.process_time()
         actors = [await start() for _ in range(count)]
         await asyncio.sleep(0)  # each task waits for its queue now
         seconds = time.process_time() - started
         print((resident() - before) / len(actors), seconds, flush=True)
+        assert first is not None
         os._exit(0)  # how long a million takes to end in good order is another question
 
 

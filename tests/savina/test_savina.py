@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 import actorpar as ap
+from actorpar.channels import env
 
 from . import twins
 from .banking import banking, banking_with_stash, transfers
@@ -17,9 +18,10 @@ from .messaging import count, pingpong, pingpong_by_ask, threadring
 from .sorting import numbers, radixsort
 
 
-@pytest.fixture
-async def system() -> AsyncIterator[ap.ActorSystem]:
-    """A system in which nothing became a dead letter."""
+@pytest.fixture(params=["run queue", "tasks"])
+async def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ap.ActorSystem]:
+    """A system in which nothing becomes a dead letter; with the run queue, and where there is none."""
+    monkeypatch.setattr(env, "plain_tasks", request.param == "tasks")
     async with ap.ActorSystem("savina") as system:
         yield system
     assert system.counters.dead_letters == {}
