@@ -34,6 +34,9 @@ from .actors.timed import cell_of
 from .channels.group import ProcessGroup
 from .channels.process import Process
 from .channels.runqueue import run_queue
+from .observe import inspection
+from .observe.inspection import ActorInfo
+from .observe.snapshot import SystemSnapshot, snapshot
 
 A = TypeVar("A", bound=Actor)
 R = TypeVar("R")
@@ -107,7 +110,7 @@ class ActorSystem:
         Process; await it for its result. Ends among the arguments move to what is started, which closes them when it
         ends (CH-63). Keyword arguments: `functools.partial`, for a process.
         """
-        return await self.spawn_under(self._top(), target, args, name=name, propagate=propagate)
+        return await self.spawn_under(self.root, target, args, name=name, propagate=propagate)
 
     async def stop(self, ref: ActorRef[Any], *, reason: Reason = SHUTDOWN, timeout: float | None = 5.0) -> Reason:
         """Stop an actor after the message in hand, and return how it ended; it is killed after `timeout` seconds."""
@@ -131,6 +134,28 @@ class ActorSystem:
     def running(self) -> ActorRef[Any] | None:
         """The actor whose handler runs now; None outside of all handlers."""
         return None if self._dispatcher is None else self._dispatcher.running()
+
+    # -- looking at it (AC-62)
+
+    def inspect(self, ref: ActorRef[Any]) -> ActorInfo:
+        """What an actor is doing now, without its help; also of one that has ended."""
+        return inspection.inspect(ref)
+
+    def suspend(self, ref: ActorRef[Any]) -> None:
+        """Have an actor handle nothing more after the handler in hand, until `resume`; it can be stopped all the same."""
+        inspection.suspend(ref)
+
+    def resume(self, ref: ActorRef[Any]) -> None:
+        """Let a suspended actor go on with what waits."""
+        inspection.resume(ref)
+
+    def trace(self, ref: ActorRef[Any], wanted: bool = True) -> None:
+        """Publish a `Traced` event for each message that the actor is sent from now on, or no more."""
+        inspection.trace(ref, wanted)
+
+    def snapshot(self) -> SystemSnapshot:
+        """The whole system as plain data, fit for JSON: actors, counters, who waits for whom, deadlock suspects."""
+        return snapshot(self)
 
     @property
     def actors(self) -> tuple[ActorRef[Any], ...]:
@@ -211,6 +236,13 @@ class ActorSystem:
             raise ActorError(f"{self.name}: use it inside its `async with` block; it is not running")
         return self._dispatcher
 
+    @property
+    def root(self) -> Cell:
+        """The parent of the actors at the top; ActorError while the system does not run."""
+        self.dispatcher  # noqa: B018  # raises
+        assert self._root is not None
+        return self._root
+
     async def spawn_under(
         self, parent: Cell, target: Any, args: tuple[Any, ...], *, name: str | None = None,
         link: bool = False, propagate: bool = False,
@@ -250,8 +282,3 @@ class ActorSystem:
             self.registry.release(cell)
         if more.groups:
             self.groups.release(cell)
-
-    def _top(self) -> Cell:
-        self.dispatcher  # noqa: B018  # raises while the system does not run
-        assert self._root is not None
-        return self._root
