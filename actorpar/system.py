@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, TypeVarTuple, overload
@@ -28,7 +29,7 @@ from .actors.kind import kind_of
 from .actors.reason import SHUTDOWN, Reason, Restart
 from .actors.ref import ActorRef
 from .actors.registry import Registry
-from .actors.spawning import spawn
+from .actors.spawning import begin, spawn, started
 from .actors.states import IDLE
 from .actors.timed import cell_of
 from .channels.group import ProcessGroup
@@ -48,6 +49,8 @@ logger = logging.getLogger("actorpar")
 SHUTDOWN_SECONDS: Final = 10.0
 #: How many of the actors that had to be killed a log line names.
 NAMED: Final = 20
+
+_running: weakref.WeakSet[ActorSystem] = weakref.WeakSet()
 
 
 class _Root(Actor):
@@ -110,6 +113,11 @@ class ActorSystem:
         Process; await it for its result. Ends among the arguments move to what is started, which closes them when it
         ends (CH-63). Keyword arguments: `functools.partial`, for a process.
         """
+        if isinstance(target, type) and issubclass(target, Actor) and not self._leaving:
+            cell, waits = begin(self.root, kind_of(target), args, name)
+            if waits is not None:
+                await started(cell, waits)
+            return cell
         return await self.spawn_under(self.root, target, args, name=name, propagate=propagate)
 
     async def stop(self, ref: ActorRef[Any], *, reason: Reason = SHUTDOWN, timeout: float | None = 5.0) -> Reason:
@@ -142,7 +150,7 @@ class ActorSystem:
         return inspection.inspect(ref)
 
     def suspend(self, ref: ActorRef[Any]) -> None:
-        """Have an actor handle nothing more after the handler in hand, until `resume`; it can be stopped all the same."""
+        """Have an actor handle nothing more after the handler in hand, until `resume`; it can be stopped meanwhile."""
         inspection.suspend(ref)
 
     def resume(self, ref: ActorRef[Any]) -> None:
@@ -165,7 +173,9 @@ class ActorSystem:
     @property
     def counters(self) -> Counters:
         """What was counted since the system started."""
-        return self.dispatcher.counters
+        counters = self.dispatcher.counters
+        counters.inlined = self.dispatcher.inlined
+        return counters
 
     async def __aenter__(self) -> Self:
         if self._dispatcher is not None:
@@ -175,6 +185,7 @@ class ActorSystem:
         self.dead_letters = DeadLetters(self._dispatcher.counters, self.events)
         self._root = Cell(kind_of(_Root), self._dispatcher, None)
         self._root.state = IDLE
+        _running.add(self)
         return self
 
     async def __aexit__(
@@ -196,6 +207,7 @@ class ActorSystem:
             except asyncio.CancelledError as request:
                 cancelled = request
                 self._kill_all()
+        _running.discard(self)
         self.dispatcher.deadlines.close()
         self.events.close()
         self.groups.close()
@@ -272,7 +284,7 @@ class ActorSystem:
         """An actor has ended: the crash report (AC-26) and the event."""
         if reason.error is not None:
             told = "its supervisor is told" if supervised else "nobody supervises it"
-            logger.error("%s failed, %s: %s", name, told, reason, exc_info=reason.error)
+            logger.error("%s failed, %s: %s", name, told, reason, exc_info=reason.error, extra={"actor": name})
         if self.events.wanted:
             self.events.publish(Ended(cell, name, reason))
 
@@ -282,3 +294,8 @@ class ActorSystem:
             self.registry.release(cell)
         if more.groups:
             self.groups.release(cell)
+
+
+def running_systems() -> list[ActorSystem]:
+    """The systems whose block was entered and not left yet, by name: for leak checks."""
+    return sorted(_running, key=lambda system: system.name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextvars
 import random as _random
 import threading
 import time
@@ -62,6 +63,8 @@ def new_id() -> str:
 async def run_in_thread(function: Callable[..., _T], /, *args: Any) -> _T:
     """Run a blocking function in the loop's default executor (bounded by the interpreter) and await its result.
 
-    Cancelling the await does not stop the function: it runs to its end, and its result is dropped.
+    It sees the context variables of the caller. Cancelling the await does not stop the function: it runs to its end,
+    and its result is dropped.
     """
-    return await asyncio.get_running_loop().run_in_executor(None, function, *args)
+    run = contextvars.copy_context().run
+    return await asyncio.get_running_loop().run_in_executor(None, run, function, *args)

@@ -6,7 +6,7 @@ Everything of the runtime is under one attribute, `self.ctx`, so that any messag
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from .errors import InvalidActor
@@ -40,6 +40,8 @@ class Actor:
     _mailbox: ClassVar[int] = MAILBOX
     _reentrant: ClassVar[bool] = False
     _stash: ClassVar[int] = STASH
+    #: How a supervisor stops its children; an order to stop it cancels what it has in hand (AC-36, AC-40).
+    _stop_children: ClassVar[Callable[[Any], Coroutine[Any, Any, None]] | None] = None
     _cell: Cell
 
     def __init_subclass__(

@@ -39,6 +39,7 @@ def begin_ask(cell: Cell, method: Callable[..., Any], args: tuple[Any, ...], kwa
         return _ask_checked(cell, method, args, kwargs)
     cell.state = BUSY
     cell.handled += 1
+    dispatcher.inlined += 1
     dispatcher.inlined_function = function
     dispatcher.inlined_args = args
     if is_async:

@@ -23,7 +23,7 @@ class Belongings:
 
     __slots__ = (
         "children", "deferred", "doomed", "door", "ends", "feeds", "groups", "held", "hurried", "links", "names",
-        "on_end", "processes", "runners", "stash", "timers", "watchers", "watching",
+        "on_end", "processes", "runners", "stash", "timers", "unborn", "watchers", "watching",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -44,6 +44,7 @@ class Belongings:
         self.held = False  # suspended from outside (AC-62)
         self.hurried = False  # its end does not wait for the handler in hand
         self.doomed = False  # its handler was cancelled by a kill
+        self.unborn = False  # it was killed before it had started
         self.door: Any = None  # the sending side of a channel, for those who wait for room
 
 

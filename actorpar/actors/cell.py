@@ -182,7 +182,8 @@ class Cell(ActorRef[Any]):
     def take_back(self) -> list[Letter]:
         """Everything that waits, oldest first, taken out; a turn in progress ends after the handler in hand."""
         waiting = list(self.batch or ())
-        self.dispatcher.untaken += len(waiting)
+        if self.dispatcher.draining is self:
+            self.dispatcher.untaken += len(waiting)
         self.batch = None
         if self.box is not None:
             waiting += self.box

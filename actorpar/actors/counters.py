@@ -9,7 +9,7 @@ class Counters:
     """Totals since the system started; plain ints, read at any time."""
 
     __slots__ = (
-        "asked", "crashed", "dead_letters", "ended", "expired", "handled", "late", "rejected", "restarted",
+        "asked", "crashed", "dead_letters", "ended", "expired", "handled", "inlined", "late", "rejected", "restarted",
         "spawned", "turns",
     )  # fmt: skip
 
@@ -18,7 +18,8 @@ class Counters:
         self.ended = 0  # actors ended, for whatever reason
         self.crashed = 0  # of these, by an error
         self.restarted = 0  # actors that a supervisor started in place of another
-        self.handled = 0  # messages handled in turns; an ask inside the asker's step counts for its actor alone
+        self.handled = 0  # messages handled in turns
+        self.inlined = 0  # asks that were handled inside the asker's step
         self.asked = 0  # asks that went through a mailbox
         self.turns = 0  # times an actor was given its turn
         self.rejected = 0  # requests that a handler rejected

@@ -63,4 +63,12 @@ class DeadLetters:
         )
         more = f", and {muted} more since the last line" if muted else ""
         level = logging.WARNING if why == "overflow" else logging.INFO
-        logger.log(level, "%s: dead letter %s, for %s%s", cell.name, name_of_letter(letter), told, more)
+        logger.log(
+            level,
+            "%s: dead letter %s, for %s%s",
+            cell.name,
+            name_of_letter(letter),
+            told,
+            more,
+            extra={"actor": cell.name},
+        )

@@ -42,6 +42,10 @@ class Deadlines(Generic[T]):
         if entries is not None:
             entries.pop(entry, None)
 
+    def since(self, entry: T) -> float | None:
+        """When the entry was set, in the time of the loop; None if it is not here."""
+        return next((due[entry] - seconds for seconds, due in self._waiting.items() if entry in due), None)
+
     def close(self) -> None:
         """Leave no timer behind."""
         for timer in self._timers.values():

@@ -52,8 +52,9 @@ class Dispatcher:
     """The turns of the actors of one system. To the run queue it looks like a process that never ends."""
 
     __slots__ = (
-        "_on_queue", "base", "cell", "counters", "deadlines", "debug", "depth", "draining", "inlined_args",
-        "inlined_function", "loop", "most", "observe", "queue", "request", "sample", "scheduled", "scratch",
+        "_on_queue", "base", "cell", "counters", "deadlines", "debug", "depth", "draining", "inlined",
+        "inlined_args", "inlined_function", "loop", "most", "observe",
+        "observes_all", "queue", "request", "sample", "scheduled", "scratch",
         "serial", "single", "system", "thread", "todo", "untaken", "waiting",
     )  # fmt: skip
 
@@ -83,6 +84,8 @@ class Dispatcher:
         self.request: Request | None = None
         self.inlined_function: Any = None  # the message of the ask that began last inside the asker's step
         self.inlined_args: tuple[Any, ...] = ()
+        self.inlined = 0  # how many there were
+        self.observes_all = False  # every actor has a traced kind
         self.counters = Counters()
         self.deadlines: Deadlines[Request] = Deadlines(self.loop, Request.expire)
         self.observe: Callable[[Cell, Call], Call] | None = None
@@ -115,15 +118,16 @@ class Dispatcher:
                     life.end(cell)
                     continue
                 turns += 1
-                if sample is not None and not (self.counters.turns + turns) & 63:
-                    handled = self._sampled_turn(cell, sample)
-                elif cell.context is not None:
+                started = clock() if sample is not None and not (self.counters.turns + turns) & 63 else None
+                if cell.context is not None:
                     handled = cell.context.run(self._drain, cell)
                 else:
                     scratch = self.scratch
                     handled = scratch.run(self._drain, cell)
                     if scratch != base and scratch is self.scratch:
                         self.adopt(cell)
+                if started is not None and sample is not None:
+                    sample(cell, clock() - started, handled)
                 cell.handled += handled
                 total += handled
                 left -= handled + 1
@@ -142,13 +146,6 @@ class Dispatcher:
     def _done(self) -> Any:
         self.scheduled = False
         return PARK
-
-    def _sampled_turn(self, cell: Cell, sample: Callable[[Cell, float, int], None]) -> int:
-        before = env.clock()
-        context = self.adopt(cell)
-        handled = context.run(self._drain, cell)
-        sample(cell, env.clock() - before, handled)
-        return handled
 
     def adopt(self, cell: Cell) -> contextvars.Context:
         """The context that the actor borrowed is its own from now on."""
@@ -272,7 +269,7 @@ class Dispatcher:
         try:
             signal = coroutine.send(None) if inside else process.run(coroutine.send, None)
         except BaseException as end:
-            process._coroutine = None
+            process._coroutine = None  # type: ignore[assignment]  # between two handlers
             if process._cancel_requests:
                 process.rest()
             if type(end) is StopIteration:
@@ -373,8 +370,8 @@ class Dispatcher:
         if cell.batch is None:
             letter: Letter = self.single[0]
         else:
-            _, (letters,), place = cell.batch.__reduce__()  # type: ignore[misc]  # where a list iterator stands
-            letter = letters[place - 1]
+            place: Any = cell.batch.__reduce__()  # how a list iterator tells where it stands: (iter, (list,), index)
+            letter = place[1][0][place[2] - 1]
         if request is not None:
             request.deferred = True
         return letter

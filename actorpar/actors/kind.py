@@ -53,13 +53,26 @@ class Message:
 class Kind:
     """An actor class as the runtime sees it."""
 
-    __slots__ = ("cls", "hooks", "inline", "mailbox", "messages", "name", "none", "one", "reentrant", "stash")
+    __slots__ = (
+        "_traced",
+        "cls",
+        "hooks",
+        "inline",
+        "mailbox",
+        "messages",
+        "name",
+        "none",
+        "one",
+        "reentrant",
+        "stash",
+    )
 
     def __init__(self, cls: type[Actor]) -> None:
         self.cls = cls
         self.name = cls.__qualname__.rpartition("<locals>.")[2]
         self.mailbox = cls._mailbox
         self.reentrant = cls._reentrant
+        self._traced: Kind | None = None
         self.stash = cls._stash
         self.hooks = {name for name in _HOOKS if getattr(cls, name) is not getattr(Actor, name)}
         self.messages: dict[Callable[..., Any], Message] = {}
@@ -74,10 +87,13 @@ class Kind:
 
     def traced(self) -> Kind:
         """The same class for an actor whose every message is looked at."""
+        if self._traced is not None:
+            return self._traced
         other = object.__new__(Kind)
         for slot in Kind.__slots__:
             setattr(other, slot, getattr(self, slot))
         other.one, other.none, other.inline = {}, {}, {}
+        self._traced = other._traced = other
         return other
 
     def message(self, method: Any) -> Message:

@@ -48,12 +48,13 @@ def stop(cell: Cell, reason: Reason = SHUTDOWN, *, hurry: bool = False) -> None:
         return
     if cell.stopping is None:
         cell.stopping = reason
+    hurry = hurry or cell.kind.cls._stop_children is not None
     if hurry and not is_hurried(cell):
         more_of(cell).hurried = True
         for runner in runners_of(cell):
             runner.cancel()
     if cell.state in (IDLE, HELD):
-        if _is_quiet(cell, reason):
+        if _is_quiet(cell, reason) and not runners_of(cell):
             bury(cell)
         else:
             cell.state = QUEUED
@@ -74,8 +75,9 @@ def kill(cell: Cell, reason: Reason = KILLED) -> None:
         cell.give_back([])
     elif not suspended:
         bury(cell)
-    elif cell.state != ENDING or not more_of(cell).doomed:
+    elif not more_of(cell).doomed:
         more_of(cell).doomed = True
+        more_of(cell).unborn = cell.state == STARTING
         cell.state = ENDING
         for runner in suspended:
             runner.cancel()
@@ -220,10 +222,13 @@ def _chain(error: BaseException, reason: Reason | None) -> None:
 
 async def stop_children(cell: Cell) -> None:
     """Stop the children one by one, the last first; each has its time, then it is killed (AC-35, AC-36)."""
+    own = cell.kind.cls._stop_children
+    if own is not None:
+        await own(cell.actor)
     more = cell.more
     while more is not None and more.children:
         child = next(reversed(more.children))
-        await stop_and_wait(child, CHILD_SHUTDOWN)
+        await stop_and_wait(child, CHILD_SHUTDOWN if child.kind.cls._stop_children is None else None)
 
 
 async def stop_and_wait(cell: Cell, seconds: float | None, reason: Reason = SHUTDOWN) -> Reason:
@@ -245,7 +250,7 @@ def bury(cell: Cell) -> None:
         return
     reason = cell.stopping
     assert reason is not None
-    started = cell.state != STARTING
+    started = cell.state != STARTING and not (cell.more is not None and cell.more.unborn)
     dispatcher, more = cell.dispatcher, cell.more
     letters = cell.take_back()
     name = cell.name

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from ..channels.env import thread_id
 from ..channels.ownership import Parcel
-from ..channels.runqueue import run_queue
 from . import bonds, life
 from .actor import Actor
 from .belongings import more_of
@@ -19,7 +19,7 @@ from .kind import Kind
 from .reason import Reason, Restart, describe
 from .request import Request
 from .runner import SUSPENDED
-from .states import DEAD
+from .states import IDLE, STARTING
 
 
 async def spawn(
@@ -37,40 +37,75 @@ async def spawn(
     Raises NameTaken, or StartFailed with what `__init__`, `on_start` or `on_restart` raised as its cause; then the name
     is free again. Cancelled: the actor is killed.
     """
+    cell, waits = begin(parent, kind, args, name, record, restart, link)
+    if waits is not None:
+        await started(cell, waits, restart)
+    return cell
+
+
+def begin(
+    parent: Cell,
+    kind: Kind,
+    args: tuple[Any, ...],
+    name: str | None = None,
+    record: Any = None,
+    restart: Restart | None = None,
+    link: bool = False,
+) -> tuple[Cell, Request | None]:
+    """The part of `spawn` that waits for nothing. A Request: the hooks are not done, and `started` waits for them."""
     dispatcher = parent.dispatcher
-    if run_queue() is not dispatcher.queue:
+    if thread_id() != dispatcher.thread:
         dispatcher.is_spent()  # raises WrongLoop
-    cell = Cell(kind, dispatcher, parent)
+    cell = Cell(kind.traced() if dispatcher.observes_all else kind, dispatcher, parent)
     if name is not None:
         dispatcher.system.registry.register(name, cell)
-    more_of(parent).children[cell] = record
-    parcel = Parcel()
+    more = parent.more or more_of(parent)
+    more.children[cell] = record
+    parcel = None
     try:
         if args:
+            parcel = Parcel()
             args = parcel.pack(args)
         _make(cell, args, restart)
     except BaseException as failure:
-        parcel.unpack()
+        if parcel is not None:
+            parcel.unpack()
         cell.stopping = Reason("error", error=failure)
         life.bury(cell)
         raise _start_failed(cell, failure) from failure
-    if parcel.ends:
+    if parcel is not None and parcel.ends:
         more_of(cell).ends += parcel.ends
+    if record is not None:
+        record.begun(cell)
     if link:
         bonds.link(parent, cell)
-    waits = _start(cell, restart)
-    if waits is not None:
-        try:
-            await waits.wait(None)
-        except asyncio.CancelledError:
-            life.kill(cell)
-            raise
-    if cell.state == DEAD and waits is None:
-        raise _start_failed(cell, cell.stopping.error if cell.stopping is not None else None)
+    if "on_start" in kind.hooks or (restart is not None and "on_restart" in kind.hooks):
+        waits = _run_hooks(cell, restart)
+        if waits is not None:
+            return cell, waits
+    elif cell.box is None and cell.more is None and cell.stopping is None:
+        cell.state = IDLE
+    if cell.state == STARTING:
+        dispatcher.settle(cell)
+    _count(cell, restart)
+    return cell, None
+
+
+async def started(cell: Cell, waits: Request, restart: Restart | None = None) -> None:
+    """Wait for the hooks of the start. Cancelled: the actor is killed."""
+    try:
+        await waits.wait(None)
+    except asyncio.CancelledError:
+        life.kill(cell)
+        raise
+    _count(cell, restart)
+
+
+def _count(cell: Cell, restart: Restart | None) -> None:
+    dispatcher = cell.dispatcher
     dispatcher.counters.spawned += 1
     if dispatcher.system.events.wanted:
         dispatcher.system.started(cell, restart)
-    return cell
 
 
 def _make(cell: Cell, args: tuple[Any, ...], restart: Restart | None) -> None:
@@ -82,21 +117,18 @@ def _make(cell: Cell, args: tuple[Any, ...], restart: Restart | None) -> None:
     actor.__init__(*args)  # type: ignore[misc]  # as calling the class does, once the runtime is reachable from it
 
 
-def _start(cell: Cell, restart: Restart | None) -> Request | None:
+def _run_hooks(cell: Cell, restart: Restart | None) -> Request | None:
     """Run the hooks of the start. A Request: they are not done yet, and it waits for them."""
-    hooks = cell.kind.hooks
     dispatcher = cell.dispatcher
-    if "on_start" in hooks or (restart is not None and "on_restart" in hooks):
-        request = Request(cell, "on_start")
-        try:
-            if dispatcher.enter(cell, _hooks_of_the_start(cell, restart), request, False) is SUSPENDED:
-                return request
-        except BaseException as failure:
-            dispatcher.failed(cell, failure, None)
-            raise _start_failed(cell, failure) from failure
-        if cell.runner is not None:
-            cell.runner.request = None
-    dispatcher.settle(cell)
+    request = Request(cell, "on_start")
+    try:
+        if dispatcher.enter(cell, _hooks_of_the_start(cell, restart), request, False) is SUSPENDED:
+            return request
+    except BaseException as failure:
+        dispatcher.failed(cell, failure, None)
+        raise _start_failed(cell, failure) from failure
+    if cell.runner is not None:
+        cell.runner.request = None
     return None
 
 
@@ -111,6 +143,5 @@ async def _hooks_of_the_start(cell: Cell, restart: Restart | None) -> None:
         await done
 
 
-def _start_failed(cell: Cell, failure: BaseException | None) -> StartFailed:
-    why = "it was stopped" if failure is None else describe(failure)
-    return StartFailed(f"{cell.name} could not start: {why}")
+def _start_failed(cell: Cell, failure: BaseException) -> StartFailed:
+    return StartFailed(f"{cell.name} could not start: {describe(failure)}")
