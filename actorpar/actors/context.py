@@ -188,8 +188,7 @@ class ActorContext(Generic[A_co]):
         target = cell_of(ref)
         letter = target.letter(method, args, kwargs)
         reply: Reply[Any] = self.defer()
-        request = reply._request
-        reply._settle()
+        request = reply._release()
         if request.state == PENDING:
             request.cell = target
             letter.request = request

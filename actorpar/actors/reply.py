@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from ..channels.env import thread_id
 from .errors import BrokenPromise, HandlerFailed, Reject
 from .reason import describe
-from .request import PENDING, Request
+from .request import PENDING, Request, unasked
 
 R = TypeVar("R")
 
@@ -48,6 +48,13 @@ class Reply(Generic[R]):
         more = self._request.cell.more
         if more is not None and more.deferred is not None:
             more.deferred.pop(self._request, None)
+
+    def _release(self) -> Request:
+        """The duty to answer is another's from now on: to drop this breaks nothing."""
+        self._settle()
+        request = self._request
+        self._request = unasked(request.cell)
+        return request
 
     def __del__(self) -> None:
         request: Any = getattr(self, "_request", None)
