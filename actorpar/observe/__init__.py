@@ -1,1 +1,1 @@
-"""Seeing a running system: what each actor does, who waits for whom, metrics, spans, and the control socket of `top`."""
+"""Seeing a running system: what each actor does, who waits for whom, metrics, spans, and what `actorpar top` shows."""

@@ -177,9 +177,8 @@ def waited(request: Request | None) -> float | None:
     if not isinstance(request, Request) or request.due is None:
         return None
     dispatcher = request.cell.dispatcher
-    lengths = (seconds for seconds, entries in dispatcher.deadlines._waiting.items() if request in entries)
-    length = next(lengths, None)
-    return None if length is None else max(0.0, length - (request.due - dispatcher.loop.time()))
+    since = dispatcher.deadlines.since(request)
+    return None if since is None else max(0.0, dispatcher.loop.time() - since)
 
 
 def restarts(cell: Cell) -> int | None:

@@ -81,7 +81,7 @@ def snapshot(system: ActorSystem, actors: int = ACTORS) -> SystemSnapshot:
     dispatcher = system.dispatcher
     cells, alive = _chosen(system, actors)
     picture = look(dispatcher, cells)
-    counters = {name: getattr(dispatcher.counters, name) for name in type(dispatcher.counters).__slots__}
+    counters = {name: getattr(system.counters, name) for name in type(system.counters).__slots__}
     dead_letters = dict(counters.pop("dead_letters"))
     return SystemSnapshot(
         format=FORMAT,

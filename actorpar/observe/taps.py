@@ -1,7 +1,7 @@
 """Who looks at messages on their way into mailboxes: the trace of single actors (AC-62), and spans for all of a system.
 
-The runtime calls `dispatcher.observe` for each message of an actor whose kind is traced, so an actor that nobody looks at
-pays nothing. A `Taps` is what is called; it is there while somebody looks.
+The runtime calls `dispatcher.observe` for each message of an actor whose kind is traced, so an actor that nobody looks
+at pays nothing. A `Taps` is what is called; it is there while somebody looks.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _shortening.maxstring = _shortening.maxother = _shortening.maxlong = 60
 
 
 def printable(text: str, limit: int = SHOWN) -> str:
-    """The text with every character that is not printable written as an escape, and at most `limit` characters of it."""
+    """At most `limit` characters of the text, those that are not printable written as escapes."""
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     if text.isprintable():

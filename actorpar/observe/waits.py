@@ -1,8 +1,8 @@
 """Who waits for whom: asks, channels and awaited tasks in one picture, and the rings in it (deadlock suspects).
 
 The picture is drawn from what the runtime keeps anyway. Its points are tasks, for it is a handler that waits, not an
-actor: a reentrant actor that waits still answers. A ring is a suspect, not a proof: a deadline, a timer or a callback may
-still break it, and a channel that several can serve waits for all of them here.
+actor: a reentrant actor that waits still answers. A ring is a suspect, not a proof: a deadline, a timer or a callback
+may still break it, and who waits on a channel that several can serve waits for all of them here.
 """
 
 from __future__ import annotations
@@ -95,10 +95,9 @@ class _Drawing:
     def channels(self, cells: list[Cell], tasks: list[Task]) -> None:
         """Operations that wait on channels, the mailboxes of actors included."""
         owners: dict[tuple[int, bool], list[Task | Cell]] = {}
-        for owner, ends in chain(
-            ((task, getattr(task, "ends", ())) for task in tasks),
-            ((cell, cell.more.ends) for cell in cells if cell.more is not None),
-        ):
+        owning: list[tuple[Task | Cell, Any]] = [(task, getattr(task, "ends", ())) for task in tasks]
+        owning += [(cell, cell.more.ends) for cell in cells if cell.more is not None]
+        for owner, ends in owning:
             for end in ends:
                 owners.setdefault((id(end.core), isinstance(end, Sender)), []).append(owner)
         for core in list(self.dispatcher.queue.flavors):
@@ -150,7 +149,7 @@ def _requests(cell: Cell) -> Iterator[tuple[Request, str, list[Task]]]:
 
 def letters_of(cell: Cell, most: int) -> list[Letter]:
     """What waits in a mailbox, oldest first, left where it is."""
-    return list(islice(chain(copy.copy(cell.batch) or (), cell.box or ()), most))
+    return list(islice(chain(() if cell.batch is None else copy.copy(cell.batch), cell.box or ()), most))
 
 
 def _is_pending(request: Any) -> bool:
@@ -164,8 +163,8 @@ def _tasks_of(owner: Any) -> list[Task]:
 
 def _awaited(task: Task) -> Iterator[Task]:
     """The tasks that a task awaits, directly or in a gather."""
-    future = getattr(task, "_fut_waiter", None)
-    for awaited in [future] if future is None or not hasattr(future, "_children") else future._children:
+    future: Any = getattr(task, "_fut_waiter", None)
+    for awaited in getattr(future, "_children", [future]):
         if hasattr(awaited, "get_coro"):
             yield awaited
 

@@ -1,0 +1,98 @@
+"""The counters and histograms of a system as metrics, in Prometheus's text format.
+
+`exposition(system)` is what an endpoint answers. A program that has metrics of its own registers
+`SystemMetrics(system)` with the registry that holds them. Nothing is registered globally, and nothing is computed until somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ..actors.errors import ActorError
+from .sampling import Histogram, Samples
+
+if TYPE_CHECKING:
+    from ..system import ActorSystem
+
+#: What an endpoint says of `exposition`.
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+#: field of Counters -> (name of the metric, what it counts)
+COUNTERS: Final = {
+    "spawned": ("actors_spawned", "Actors that were started."),
+    "ended": ("actors_ended", "Actors that ended, for whatever reason."),
+    "crashed": ("actors_crashed", "Actors that ended by an error."),
+    "restarted": ("actors_restarted", "Actors that a supervisor started in place of another."),
+    "handled": ("messages_handled", "Messages that were handled in turns of their actor."),
+    "inlined": ("asks_inlined", "Asks that were handled inside the asker's step."),
+    "asked": ("asks_queued", "Asks that went through a mailbox."),
+    "turns": ("turns", "Times an actor was given its turn."),
+    "rejected": ("requests_rejected", "Requests that a handler rejected."),
+    "late": ("answers_late", "Answers that came after the asker had given up."),
+    "expired": ("requests_expired", "Requests that were dropped because the asker had given up."),
+}
+
+
+class SystemMetrics(Collector):
+    """The metrics of one running system; a system that has not started has none. The label `system` is its name."""
+
+    def __init__(self, system: ActorSystem) -> None:
+        self._system = system
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics as they are now."""
+        try:
+            dispatcher = self._system.dispatcher
+        except ActorError:  # not started yet
+            return
+        counters = self._system.counters
+        name = [self._system.name]
+        for field, (metric, text) in COUNTERS.items():
+            counter = CounterMetricFamily(f"actorpar_{metric}", text, labels=["system"])
+            counter.add_metric(name, getattr(counters, field))
+            yield counter
+        dead = CounterMetricFamily(
+            "actorpar_dead_letters", "Messages that nobody handled.", labels=["system", "reason"]
+        )
+        for reason in sorted({"dead", "overflow", *counters.dead_letters}):
+            dead.add_metric([*name, reason], counters.dead_letters[reason])
+        yield dead
+        for metric, text, value in (
+            ("actors", "Actors that are alive.", counters.spawned - counters.ended),
+            ("actors_queued", "Actors that have messages and wait for their turn.", len(dispatcher.todo)),
+            ("handlers_suspended", "Handlers that have begun and wait for something.", dispatcher.waiting),
+        ):
+            gauge = GaugeMetricFamily(f"actorpar_{metric}", text, labels=["system"])
+            gauge.add_metric(name, value)
+            yield gauge
+        if isinstance(dispatcher.sample, Samples):
+            yield from _histograms(name, dispatcher.sample)
+
+
+def _histograms(name: list[str], samples: Samples) -> Iterator[Metric]:
+    for metric, text, of in (
+        ("handler_seconds", "Seconds for which one message kept the event loop, sampled.", samples.seconds),
+        ("mailbox_messages", "Messages in a mailbox when its actor was given its turn, sampled.", samples.messages),
+    ):
+        family = HistogramMetricFamily(f"actorpar_{metric}", text, labels=["system", "class"])
+        for kind, histogram in of.items():
+            family.add_metric([*name, kind], _buckets(histogram), histogram.total)
+        yield family
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    bounds = [*(str(bound) for bound in histogram.bounds), "+Inf"]
+    return list(zip(bounds, map(float, accumulate(histogram.counts)), strict=True))
+
+
+def exposition(system: ActorSystem) -> bytes:
+    """All metrics of a system as text; empty before it has started. Its media type is CONTENT_TYPE."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(SystemMetrics(system))
+    return generate_latest(registry)
