@@ -75,15 +75,19 @@ async def iterate_in_thread(iterable: Iterable[T]) -> AsyncGenerator[T, None]:
     """
     out, items = open_channel[T](THREAD_CAPACITY, name="items of a thread")
     with out:
-        handle = out.threadsafe()
-    left = env.Event()
+        handle, channel = out.threadsafe(), out.core
+    left = False
+    inside = True  # the thread is in the code of the iterable, which may take for ever
 
     def pull() -> None:
+        nonlocal inside
         with handle:
             for item in iterable:
-                if left.is_set():
+                inside = False
+                if left:
                     return
                 handle.send(item)
+                inside = True
 
     thread = asyncio.ensure_future(env.run_in_thread(pull))
     try:
@@ -92,5 +96,13 @@ async def iterate_in_thread(iterable: Iterable[T]) -> AsyncGenerator[T, None]:
                 yield item
         await thread
     finally:
-        left.set()
-        thread.cancel()
+        # In this order: a thread that is inside the iterable will see `left` when it is out, and any other ends now.
+        left = True
+        handle.close()
+        if inside:
+            thread.cancel()
+        await asyncio.wait([thread])
+        if not thread.cancelled():
+            thread.exception()  # it is raised above, or of no interest to somebody who has left
+        while channel.statistics().senders:
+            await pause()  # the handle is about to close its end

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args, overload
@@ -52,7 +52,7 @@ class Stage(Generic[A_contra, B_co]):
 
 @overload
 def stage(
-    fn: Callable[[A], Coroutine[Any, Any, B]],
+    fn: Callable[[A], Awaitable[B]],
     /,
     *,
     workers: int = 1,
@@ -89,7 +89,8 @@ def stage(
 ) -> Stage[Any, Any]:
     """Declare a stage of a pipeline: `fn` is called with each item, and what it returns goes on to the next stage.
 
-    fn        an `async def` function of one argument; a plain function is called in place, where it must not block
+    fn        an `async def` function of one argument, or one that returns an awaitable; any other function is called
+              in place, where it must not block
     workers   how many items are worked on at a time
     ordered   results leave in the order of the items; False: as they come
     window    how many items an ordered stage may have in hand, results that wait for an earlier one included; the

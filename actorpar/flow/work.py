@@ -11,7 +11,6 @@ from __future__ import annotations
 import reprlib
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from types import CoroutineType
 from typing import Any
 
 from ..channels import env
@@ -74,7 +73,7 @@ class Work:
                 began = clock()
                 try:
                     result = call(item)
-                    if asynchronous or type(result) is CoroutineType:
+                    if asynchronous or hasattr(type(result), "__await__"):
                         result = await result
                 except Exception as error:
                     result = await self._recover(item, error)
@@ -98,7 +97,7 @@ class Work:
                 attempts += 1
                 try:
                     result = self._call(item)
-                    if self._asynchronous or type(result) is CoroutineType:
+                    if self._asynchronous or hasattr(type(result), "__await__"):
                         result = await result
                     return result
                 except Exception as again:

@@ -53,8 +53,10 @@ class Meter:
                 self._count()
                 yield n
         finally:
-            await asyncio.sleep(0)  # closing may take a turn of the loop, and has to be waited for
-            self.closed = True
+            try:
+                await asyncio.sleep(0)  # closing may take a turn of the loop, and has to be waited for
+            finally:
+                self.closed = True
 
     def _count(self) -> None:
         self.taken += 1
