@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import weakref
 from collections.abc import Callable, Coroutine
 from types import TracebackType
@@ -36,7 +37,9 @@ from .channels.group import ProcessGroup
 from .channels.process import Process
 from .channels.runqueue import run_queue
 from .observe import inspection
+from .observe.control import Control, open_control
 from .observe.inspection import ActorInfo
+from .observe.sampling import Samples
 from .observe.snapshot import SystemSnapshot, snapshot
 
 A = TypeVar("A", bound=Actor)
@@ -69,13 +72,22 @@ class ActorSystem:
 
     name      for logs
     shutdown  seconds that the actors have to stop when the block is left; what is left then is killed
+    counters  False: no histograms of what actors do are sampled
+    control   open a control socket for `actorpar top`: True, or a path; None: if ACTORPAR_CONTROL is 1 (ControlError)
 
     An exception in the block cancels all processes. A process that fails while nobody awaits it ends the block with
     its exception; one that somebody awaits fails there. An actor that fails is logged, and its supervisor, its links
     and its monitors are told.
     """
 
-    def __init__(self, name: str = "system", *, shutdown: float = SHUTDOWN_SECONDS) -> None:
+    def __init__(
+        self,
+        name: str = "system",
+        *,
+        shutdown: float = SHUTDOWN_SECONDS,
+        counters: bool = True,
+        control: bool | str | os.PathLike[str] | None = None,
+    ) -> None:
         self.name = name
         self.shutdown = shutdown
         #: What had to be killed when the block was left, by name.
@@ -90,6 +102,9 @@ class ActorSystem:
         self._dispatcher: Dispatcher | None = None
         self._root: Cell | None = None
         self._leaving = False
+        self._samples = Samples() if counters else None
+        self._control_wanted = control
+        self._control: Control | None = None
 
     # -- starting and ending
 
@@ -180,8 +195,10 @@ class ActorSystem:
     async def __aenter__(self) -> Self:
         if self._dispatcher is not None:
             raise ActorError(f"{self.name}: a system runs once; make another ActorSystem")
+        self._control = await open_control(self, self._control_wanted)
         await self._group.__aenter__()
         self._dispatcher = Dispatcher(run_queue(), self)
+        self._dispatcher.sample = self._samples
         self.dead_letters = DeadLetters(self._dispatcher.counters, self.events)
         self._root = Cell(kind_of(_Root), self._dispatcher, None)
         self._root.state = IDLE
@@ -211,6 +228,8 @@ class ActorSystem:
         self.dispatcher.deadlines.close()
         self.events.close()
         self.groups.close()
+        if self._control is not None:
+            self._control.close()
         stopping.result()
         if cancelled is not None:
             raise cancelled

@@ -39,6 +39,7 @@ SEAM_USERS = {
         "asyncio.sleep",
     ): "that nothing happens can only be waited out",
     ("actorpar/fetch/addresses.py", "socket"): "transport of the downloader: resolves host names",
+    ("actorpar/observe/sockets.py", "socket"): "transport of the control socket: its mode, and who is at the other end",
     ("actorpar/fetch/retry.py", "random"): "the type of the generator it is given; it draws from no other",
     ("actorpar/fetch/pipeline.py", "concurrent.futures.ThreadPoolExecutor"): "the disk has threads of its own, for one "
     "that hangs must not take those of everybody else",

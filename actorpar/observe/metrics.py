@@ -1,7 +1,8 @@
 """The counters and histograms of a system as metrics, in Prometheus's text format.
 
 `exposition(system)` is what an endpoint answers. A program that has metrics of its own registers
-`SystemMetrics(system)` with the registry that holds them. Nothing is registered globally, and nothing is computed until somebody asks.
+`SystemMetrics(system)` with the registry that holds them. Nothing is registered globally, and nothing is computed until
+somebody asks.
 """
 
 from __future__ import annotations
