@@ -13,6 +13,7 @@ from . import __version__
 COMMANDS = {
     "fetch": ("fetch.command", "download files: many at once, in segments, resumable"),
     "demo": ("fetch.demo", "serve a made-up site on loopback, fetch it and verify every byte"),
+    "top": ("observe.top", "look at a running system: actors, mailboxes, rates, restarts, waits, deadlock suspects"),
     "bench": ("bench", "measure channels, processes and select against their peers"),
     "doctor": ("doctor", "tell what this installation can use: loop, run queue, limits"),
 }

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..actors.reason import describe
 from .snapshot import snapshot
@@ -90,14 +90,13 @@ class _Conversation(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass
         uid = peer_uid(transport.get_extra_info("socket"))
         if len(self._control.clients) >= CLIENTS or uid not in (None, os.geteuid()):
             logger.warning("%s: refused a client of user %s", self._control.path, uid)
             transport.abort()
         else:
-            self._control.clients.add(transport)
+            self._control.clients.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._control.clients.discard(self._transport)

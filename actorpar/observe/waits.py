@@ -12,7 +12,7 @@ import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
 from ..actors import life
 from ..actors.mailbox import MailboxFlavor
@@ -152,7 +152,7 @@ def letters_of(cell: Cell, most: int) -> list[Letter]:
     return list(islice(chain(() if cell.batch is None else copy.copy(cell.batch), cell.box or ()), most))
 
 
-def _is_pending(request: Any) -> bool:
+def _is_pending(request: Any) -> TypeGuard[Request]:
     return isinstance(request, Request) and request.state == PENDING
 
 
