@@ -13,7 +13,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .actors.actor import Actor as Actor
     from .actors.actor import blocking as blocking
+    from .actors.backoff import Backoff as Backoff
     from .actors.bonds import Monitor as Monitor
+    from .actors.child import ChildSpec as ChildSpec
+    from .actors.child import child as child
     from .actors.context import ActorContext as ActorContext
     from .actors.errors import ActorDead as ActorDead
     from .actors.errors import ActorError as ActorError
@@ -49,8 +52,21 @@ if TYPE_CHECKING:
     from .actors.reason import Reason as Reason
     from .actors.reason import Restart as Restart
     from .actors.ref import ActorRef as ActorRef
+    from .actors.refusals import ChildRunning as ChildRunning
+    from .actors.refusals import ChildStartFailed as ChildStartFailed
+    from .actors.refusals import DuplicateChild as DuplicateChild
+    from .actors.refusals import InvalidChild as InvalidChild
+    from .actors.refusals import UnknownChild as UnknownChild
     from .actors.registry import InvalidName as InvalidName
     from .actors.reply import Reply as Reply
+    from .actors.strategies import Strategy as Strategy
+    from .actors.strategies import dynamic as dynamic
+    from .actors.strategies import one_for_all as one_for_all
+    from .actors.strategies import one_for_one as one_for_one
+    from .actors.strategies import rest_for_one as rest_for_one
+    from .actors.supervisor import ChildCounts as ChildCounts
+    from .actors.supervisor import ChildInfo as ChildInfo
+    from .actors.supervisor import Supervisor as Supervisor
     from .actors.threadref import ThreadRef as ThreadRef
     from .actors.timers import Timer as Timer
     from .channels.broadcast import Broadcast as Broadcast
@@ -94,7 +110,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "actors.actor": "Actor blocking",
+    "actors.backoff": "Backoff",
     "actors.bonds": "Monitor",
+    "actors.child": "ChildSpec child",
     "actors.context": "ActorContext",
     "actors.errors": "ActorDead ActorError AskCycle AskTimeout AskToSelf BadArguments BrokenPromise DeathPact HandlerFailed InvalidActor MailboxFull NameTaken Reject StartFailed StashFull UnhandledMessage",
     "actors.events": "DeadLetter Ended Event Started Traced Unhandled",
@@ -102,8 +120,11 @@ _HOMES = {
     "actors.guard": "send_to",
     "actors.reason": "KILLED NOCONNECTION NOPROC NORMAL SHUTDOWN Down Exit Reason Restart",
     "actors.ref": "ActorRef",
+    "actors.refusals": "ChildRunning ChildStartFailed DuplicateChild InvalidChild UnknownChild",
     "actors.registry": "InvalidName",
     "actors.reply": "Reply",
+    "actors.strategies": "Strategy dynamic one_for_all one_for_one rest_for_one",
+    "actors.supervisor": "ChildCounts ChildInfo Supervisor",
     "actors.threadref": "ThreadRef",
     "actors.timers": "Timer",
     "channels.broadcast": "Broadcast open_broadcast",
