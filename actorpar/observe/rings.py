@@ -11,8 +11,9 @@ P = TypeVar("P", bound=Hashable)
 
 def rings(edges: Mapping[P, Sequence[P]]) -> Iterator[list[P]]:
     """A shortest ring through the first point of each knot, a set of points that all lead to one another."""
+    places = {point: place for place, point in enumerate(edges)}
     for knot in knots(edges):
-        first = next(point for point in edges if point in knot)
+        first = min(knot, key=places.__getitem__) if len(knot) > 1 else next(iter(knot))
         ring = _ring_through(first, knot, edges)
         if ring:
             yield ring
