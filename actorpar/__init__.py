@@ -105,6 +105,8 @@ if TYPE_CHECKING:
     from .channels.threads import ThreadReceiver as ThreadReceiver
     from .channels.threads import ThreadSender as ThreadSender
     from .run import Terminated as Terminated
+    from .observe.inspection import ActorInfo as ActorInfo
+    from .observe.sockets import ControlError as ControlError
     from .run import run as run
     from .system import ActorSystem as ActorSystem
 
