@@ -104,9 +104,9 @@ if TYPE_CHECKING:
     from .channels.statistics import Statistics as Statistics
     from .channels.threads import ThreadReceiver as ThreadReceiver
     from .channels.threads import ThreadSender as ThreadSender
-    from .run import Terminated as Terminated
     from .observe.inspection import ActorInfo as ActorInfo
     from .observe.sockets import ControlError as ControlError
+    from .run import Terminated as Terminated
     from .run import run as run
     from .system import ActorSystem as ActorSystem
 
@@ -142,6 +142,8 @@ _HOMES = {
     "channels.select": "Selector select",
     "channels.statistics": "Statistics",
     "channels.threads": "ThreadReceiver ThreadSender",
+    "observe.inspection": "ActorInfo",
+    "observe.sockets": "ControlError",
     "run": "Terminated run",
     "system": "ActorSystem",
 }
