@@ -158,6 +158,17 @@ async def fails(kind: type[BaseException], awaitable: Awaitable[Any]) -> Any:
     raise AssertionError(f"returned {value!r} instead of raising {kind.__name__}")
 
 
+async def swallow() -> None:
+    """Swallow every cancellation for an hour of virtual time."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 3600
+    while loop.time() < end:
+        try:
+            await asyncio.sleep(end - loop.time())
+        except asyncio.CancelledError:
+            pass
+
+
 async def from_task(system: ap.ActorSystem, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
     """Run it as an ordinary task."""
     return await asyncio.create_task(work())

@@ -14,7 +14,7 @@ from actorpar.actors import life
 from actorpar.actors.timed import cell_of
 from tests.processes.running import settle
 
-from .staff import CALLERS, DESKS, Busy, Desk, PlainDesk, SlowDesk, fails, from_process, from_task, having
+from .staff import CALLERS, DESKS, Busy, Desk, PlainDesk, SlowDesk, fails, from_process, from_task, having, swallow
 
 pytestmark = pytest.mark.virtual_time
 
@@ -39,12 +39,7 @@ async def hang(actor: Desk) -> None:
 
 
 async def stubborn(actor: Desk) -> None:
-    """Swallows every cancellation."""
-    while True:
-        try:
-            await asyncio.get_running_loop().create_future()
-        except asyncio.CancelledError:
-            pass
+    await swallow()
 
 
 # -- one answer
@@ -370,27 +365,28 @@ def is_same(found: object, error: BaseException) -> bool:
     return found is error or (type(found) is type(error) is asyncio.CancelledError)
 
 
-FAILURES = [
-    ValueError("boom"),
-    Unprintable(),
-    asyncio.CancelledError(),
-    KeyboardInterrupt(),
-    SystemExit(3),
-    GeneratorExit(),
-    TimeoutError(),
-    StopAsyncIteration(),
-    ap.ActorDead("of somebody else"),
-    ap.EndOfChannel(),
-    BaseExceptionGroup("two", [ValueError(), KeyboardInterrupt()]),
+FAILURES: list[Callable[[], BaseException]] = [
+    ValueError,
+    Unprintable,
+    asyncio.CancelledError,
+    KeyboardInterrupt,
+    SystemExit,
+    GeneratorExit,
+    TimeoutError,
+    StopAsyncIteration,
+    ap.EndOfChannel,
+    lambda: ap.ActorDead("of somebody else"),
+    lambda: BaseExceptionGroup("two", [ValueError(), KeyboardInterrupt()]),
 ]
 
 
-@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure()).__name__)
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize("queued", [False, True], ids=["idle", "queued"])
 async def test_ac18_a_handler_that_raises_fails_the_actor_and_tells_the_asker_why(
-    desk: type[Desk], error: BaseException, caller: Any, queued: bool, caplog: pytest.LogCaptureFixture
+    desk: type[Desk], failure: Callable[[], BaseException], caller: Any, queued: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
+    error = failure()
     async with ap.ActorSystem() as system:
         ref = await system.spawn(desk, name="breaks")
         other = await system.spawn(desk)
@@ -412,10 +408,11 @@ async def test_ac18_a_handler_that_raises_fails_the_actor_and_tells_the_asker_wh
     assert [(record.levelname, "breaks" in record.getMessage()) for record in caplog.records] == [("ERROR", True)]
 
 
-@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure()).__name__)
 async def test_ac18_a_handler_of_a_told_message_that_raises_fails_the_actor(
-    desk: type[Desk], error: BaseException
+    desk: type[Desk], failure: Callable[[], BaseException]
 ) -> None:
+    error = failure()
     async with ap.ActorSystem() as system:
         ref = await system.spawn(desk)
         other = await system.spawn(desk)
