@@ -4,6 +4,7 @@ Whoever tells or asks is the main task, an ordinary one, for every contestant.
 """
 
 import asyncio
+import logging
 from typing import Any
 
 import actorpar as ap
@@ -31,8 +32,8 @@ def by_hand(function: str, module: str = "queue_actors", *arguments: Any) -> Cas
     return Case(TASK_AND_QUEUE, on_asyncio(lazily(module, function, *arguments)))
 
 
-def pykka(function: str, *arguments: Any) -> Case:
-    return Case("pykka", on_asyncio(lazily("pykka_actors", function, *arguments)), ("pykka",))
+def pykka(function: str, *arguments: Any, note: str = "") -> Case:
+    return Case("pykka" + note, on_asyncio(lazily("pykka_actors", function, *arguments)), ("pykka",))
 
 
 def xoscar(function: str, *arguments: Any, note: str = "") -> Case:
@@ -158,6 +159,51 @@ async def _spawn(items: int) -> Sample:
     return watch.sample(items)
 
 
+class Fuse:
+    """How often an actor has still to fail, and who waits for that."""
+
+    def __init__(self, length: int) -> None:
+        self.left = length
+        self.burnt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class Phoenix(ap.Actor):
+    """Fails as soon as it has started, while there is a piece of the fuse left."""
+
+    def __init__(self, fuse: Fuse) -> None:
+        self.fuse = fuse
+
+    def on_start(self) -> None:
+        if self.fuse.left:
+            self.fuse.left -= 1
+            self.ctx.ref.tell(Phoenix.fail)
+        else:
+            self.fuse.burnt.set_result(None)
+
+    def fail(self) -> None:
+        raise RuntimeError("fails, to be started again")
+
+
+async def _restart(items: int) -> Sample:
+    """Crash reports are made, and thrown away."""
+    log = logging.getLogger("actorpar")
+    log.addHandler(nowhere := logging.NullHandler())
+    log.propagate = False
+    try:
+        async with ap.ActorSystem("bench") as system:
+            fuse = Fuse(items)
+            child = ap.child(Phoenix, fuse, id="phoenix")
+            with Stopwatch() as watch:
+                await system.spawn(ap.Supervisor, ap.one_for_one(child, intensity=items, period=3600.0))
+                async with asyncio.timeout(30):
+                    await fuse.burnt
+        expect("pieces of the fuse that are left", fuse.left, 0)
+        return watch.sample(items)
+    finally:
+        log.propagate = True
+        log.removeHandler(nowhere)
+
+
 def groups() -> list[Group]:
     return [
         Group(
@@ -171,8 +217,19 @@ def groups() -> list[Group]:
                 _tell("actorpar, async def", Counter.add_async),
                 Case("actorpar, send", on_asyncio(_send)),
                 pykka("tell"),
+                pykka("tell_by_proxy", note=", proxy"),
                 xoscar("tell_plain", note=", ActorRef"),
                 xoscar("tell", note=", LocalActorRef"),
+            ),
+            unit="us",
+        ),
+        Group(
+            "counters",
+            "the tell of above, with the runtime's counters on and off",
+            400_000,
+            (
+                _tell("actorpar, counters off", Counter.add, counters=False),
+                _tell("actorpar, counters on", Counter.add),
             ),
             unit="us",
         ),
@@ -202,6 +259,13 @@ def groups() -> list[Group]:
             "one message to each of 100 000 actors, none of which had one before",
             100_000,
             (by_hand("tell_each"), Case("actorpar", on_asyncio(_tell_each))),
+            unit="us",
+        ),
+        Group(
+            "supervised restart",
+            "an actor fails at its first message and is started again; by hand: a task, from its own callback",
+            2_000,
+            (by_hand("restart"), Case("actorpar, one_for_one", on_asyncio(_restart))),
             unit="us",
         ),
     ]

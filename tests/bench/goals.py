@@ -82,11 +82,13 @@ GOALS = (
     Goal("tell", "actorpar, teller", BY_HAND, _both(0.40)),
     Goal("tell", "actorpar", "pykka", _both(1 / 15)),
     Goal("tell", "actorpar", "xoscar, ActorRef", _both(1 / 40)),
+    Goal("counters", "actorpar, counters on", "actorpar, counters off", _both(1.1)),
     Goal("ask", "actorpar, def", f"{LOCAL}, def", _both(1 / 5)),
     Goal("ask", "actorpar, async def", f"{LOCAL}, async def", _both(1 / 3)),
     Goal("spawn", "actorpar", BY_HAND, _both(1 / 8)),
     Goal("memory of an idle actor", "actorpar", None, {NO_LOOP: 500}, "each", "B"),
     Goal("one tell to each", "actorpar", None, _both(1e-6), "each", "us"),
+    Goal("supervised restart", "actorpar, one_for_one", None, _both(50e-6), "each", "us"),
     *(
         Goal(f"downloads, {size} files", "actorpar fetch", "aiohttp + semaphore, uvloop", {NO_LOOP: 1.05})
         for size in ("small", "large")
