@@ -76,7 +76,6 @@ async def iterate_in_thread(iterable: Iterable[T]) -> AsyncGenerator[T, None]:
     out, items = open_channel[T](THREAD_CAPACITY, name="items of a thread")
     with out:
         handle, channel = out.threadsafe(), out.core
-    left = False
     inside = True  # the thread is in the code of the iterable, which may take for ever
 
     def pull() -> None:
@@ -84,8 +83,6 @@ async def iterate_in_thread(iterable: Iterable[T]) -> AsyncGenerator[T, None]:
         with handle:
             for item in iterable:
                 inside = False
-                if left:
-                    return
                 handle.send(item)
                 inside = True
 
@@ -96,8 +93,8 @@ async def iterate_in_thread(iterable: Iterable[T]) -> AsyncGenerator[T, None]:
                 yield item
         await thread
     finally:
-        # In this order: a thread that is inside the iterable will see `left` when it is out, and any other ends now.
-        left = True
+        # In this order: a thread that is still inside the iterable can send nothing when it is out, and ends then; any
+        # other ends now.
         handle.close()
         if inside:
             thread.cancel()

@@ -66,7 +66,7 @@ def bottleneck(stages: tuple[StageView, ...]) -> str | None:
     if stages[-1].no_room:
         return CONSUMER
     for stage in reversed(stages):
-        if stage.workers and not stage.no_input:
+        if not stage.no_input:
             return stage.name
     return SOURCE
 

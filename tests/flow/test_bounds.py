@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import actorpar as ap
+from actorpar.channels import env
 from actorpar.flow.pipeline import CAPACITY, pipeline
 from actorpar.flow.stage import WINDOW_PER_WORKER, stage
 
@@ -112,12 +113,13 @@ async def test_order_is_kept_when_results_come_backwards(capacity: int, window: 
     assert await numbers.collect() == list(range(10))
 
 
+async def jittering(n: int) -> int:
+    await asyncio.sleep((n * 7) % 5)
+    return n
+
+
 async def test_order_is_kept_from_a_channel_that_several_workers_receive_from() -> None:
     tx, rx = ap.open_channel[int](1)
-
-    async def jittering(n: int) -> int:
-        await asyncio.sleep((n * 7) % 5)
-        return n
 
     async def send() -> None:
         with tx:
@@ -130,6 +132,12 @@ async def test_order_is_kept_from_a_channel_that_several_workers_receive_from() 
 
     _, got = await ap.par(send(), consume())
     assert got == list(range(60))
+
+
+async def test_order_is_kept_when_a_send_has_to_pause_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(env, "BUDGET", 2)  # every third operation that could complete suspends first (CH-18)
+    numbers = pipeline(range(100), stage(jittering, workers=4), stage(double, workers=4), capacity=8)
+    assert await numbers.collect() == [2 * n for n in range(100)]
 
 
 async def test_what_an_ordered_stage_skips_leaves_no_gap_that_stops_it() -> None:

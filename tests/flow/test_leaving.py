@@ -133,6 +133,13 @@ async def test_a_stage_that_fails_at_any_item_leaves_nothing_and_never_looks_com
     nothing_of_a_pipeline_is_left()
 
 
+async def test_a_pipeline_that_is_left_at_once_has_no_workers() -> None:
+    numbers = make(range(10), 3)
+    async with numbers as results:
+        assert [part.workers for part in results.view().stages] == [3, 2, 2]
+    assert [part.workers for part in numbers.view().stages] == [0, 0, 0]
+
+
 async def test_an_exception_of_the_block_goes_through_as_it_is() -> None:
     error = KeyError("mine")
 
@@ -194,6 +201,18 @@ async def test_a_function_that_swallows_its_cancellation_keeps_nobody_waiting() 
     async with pipeline(range(100), stage(stubborn, workers=2), stage(double)) as results:
         await asyncio.sleep(1)
         assert results.view().stages[0].busy == 2
+    nothing_of_a_pipeline_is_left()
+
+
+async def test_a_late_result_finds_the_worker_that_waited_for_its_place_gone() -> None:
+    async def stubborn_first(n: int) -> int:
+        with contextlib.suppress(asyncio.CancelledError):
+            await (for_ever(n) if n == 0 else asyncio.sleep(1))
+        return n
+
+    async with pipeline(range(100), stage(stubborn_first, workers=2, window=2), stage(double)) as results:
+        await asyncio.sleep(10)
+        assert results.view().stages[0].in_order == 1
     nothing_of_a_pipeline_is_left()
 
 

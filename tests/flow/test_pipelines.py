@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +13,11 @@ import pytest
 
 import actorpar as ap
 from actorpar.channels import env
+from actorpar.channels.process import pause
 from actorpar.flow.pipeline import pipeline
 from actorpar.flow.source import iterate_in_thread
 from actorpar.flow.stage import stage
+from actorpar.testing import live_processes
 
 from .functions import Meter, double, for_ever
 
@@ -162,6 +166,25 @@ async def test_a_pipeline_serves_the_loop_while_nothing_in_it_ever_waits(fn: Any
     assert turns > 10
 
 
+async def test_a_source_that_has_ended_is_not_asked_again() -> None:
+    class Resuming:
+        """Breaks the promise of iterators: it goes on after its end."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def __iter__(self) -> Resuming:
+            return self
+
+        def __next__(self) -> int:
+            self.asked += 1
+            if self.asked == 3:
+                raise StopIteration
+            return self.asked
+
+    assert await pipeline(Resuming(), stage(double, workers=3)).collect() == [2, 4]
+
+
 # -- iterables that block
 
 
@@ -207,6 +230,30 @@ async def test_an_iterable_in_a_thread_is_taken_ahead_by_a_few_items_at_most() -
             break
     await items.aclose()
     assert meter.most <= 35
+
+
+async def busy() -> None:
+    while True:
+        await pause()
+
+
+@pytest.mark.parametrize("others", [0, 3000], ids=["alone", "on a busy run queue"])
+async def test_an_iterable_in_a_thread_that_is_left_in_the_midst_leaves_no_process(others: int) -> None:
+    logged: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: logged.append(context))
+    async with ap.ProcessGroup() as group:
+        for _ in range(others):
+            group.spawn(busy)
+        for taken in range(1, 30):
+            items = iterate_in_thread(itertools.count())
+            async for n in items:
+                if n == taken:
+                    break
+            await items.aclose()
+            assert len(live_processes()) == (0 if env.plain_tasks else others)
+        group.cancel()
+    gc.collect()
+    assert logged == []
 
 
 async def test_a_slow_iterable_in_a_thread_gives_each_item_when_it_comes() -> None:
