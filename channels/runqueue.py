@@ -153,9 +153,10 @@ class RunQueue:
                     except StopIteration as stop:
                         process.succeed(stop.value)
                     except BaseException as failure:
+                        lethal = isinstance(failure, KeyboardInterrupt | SystemExit) and process.host is None
                         # Our own frame would keep alive, with the failure, whoever ran last in this turn.
                         process.fall(failure.with_traceback(failure.__traceback__ and failure.__traceback__.tb_next))
-                        if isinstance(failure, KeyboardInterrupt | SystemExit) and process.host is None:
+                        if lethal:
                             raise
                     else:
                         if signal is PARK:

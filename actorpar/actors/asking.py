@@ -40,6 +40,7 @@ def begin_ask(cell: Cell, method: Callable[..., Any], args: tuple[Any, ...], kwa
     cell.state = BUSY
     cell.handled += 1
     dispatcher.inlined += 1
+    dispatcher.inlined_cell = cell
     dispatcher.inlined_function = function
     dispatcher.inlined_args = args
     if is_async:

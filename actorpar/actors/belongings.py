@@ -23,7 +23,7 @@ class Belongings:
 
     __slots__ = (
         "children", "deferred", "doomed", "door", "ends", "feeds", "groups", "held", "hurried", "links", "names",
-        "on_end", "processes", "runners", "stash", "timers", "unborn", "watchers", "watching",
+        "on_end", "processes", "runners", "signals", "stash", "timers", "unborn", "watchers", "watching",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -41,6 +41,7 @@ class Belongings:
         self.watchers: dict[Monitor, None] | None = None  # monitors on this actor
         self.on_end: list[Callable[[Cell, Reason], object]] | None = None
         self.runners: dict[Runner, None] = {}  # handlers under way of a reentrant actor
+        self.signals = 0  # news of the system in the mailbox, which do not count against its bound
         self.held = False  # suspended from outside (AC-62)
         self.hurried = False  # its end does not wait for the handler in hand
         self.doomed = False  # its handler was cancelled by a kill

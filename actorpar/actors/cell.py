@@ -5,8 +5,9 @@ Invariants
   the stack or suspended. HELD: suspended from outside. STARTING, ENDING: its hooks run. DEAD: for good.
 - Waiting messages are in `batch` (what the actor's turn has begun to take, an iterator) and behind it in `box`, a list
   or None. An idle actor has neither, so a mailbox takes no memory until a message comes.
-- `limit` is the capacity less what is left of `batch` while the actor waits, less the places reserved for woken
-  senders. `len(box) < limit` proves that there is room.
+- `len(box) < limit` proves that there is room: `limit` is the capacity, less what is left of `batch`, less the places
+  reserved for woken senders, and more by the signals that wait, which do not count. `set_limit` makes it exact;
+  during a turn it is the worst case.
 - What only few actors have is in `more`, made when it is first needed.
 """
 
@@ -22,7 +23,7 @@ from ..channels.env import thread_id
 from ..channels.errors import WrongLoop
 from ..channels.process import pause
 from .asking import begin_ask
-from .belongings import Belongings
+from .belongings import Belongings, more_of
 from .entry import NO, Call, Entry, Letter
 from .errors import ActorDead
 from .kind import Kind, Message
@@ -112,15 +113,22 @@ class Cell(ActorRef[Any]):
 
     async def ask_within(self, seconds: float | None, method: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """`ask` with a deadline."""
-        if self.dispatcher.is_spent():
+        dispatcher = self.dispatcher
+        if dispatcher.is_spent():
             await pause()
-        result = begin_ask(self, method, args, kwargs)
+        dispatcher.within = seconds
+        try:
+            result = begin_ask(self, method, args, kwargs)
+        finally:
+            dispatcher.within = DEADLINE
         return await result.wait(seconds) if type(result) is Request else result
 
     async def send(self, method: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
         letter = self.letter(method, args, kwargs)
         if self.dispatcher.is_spent():
             await pause()
+        if self.state == DEAD:
+            raise self.dead()
         if (self.more is None or self.more.door is None) and self.has_room():
             self.put(letter)
             return
@@ -149,27 +157,34 @@ class Cell(ActorRef[Any]):
 
     def has_room(self) -> bool:
         """True if one more message would be taken."""
-        return self.state != DEAD and len(self.box or ()) < self.limit
+        if self.state == DEAD:
+            return False
+        waiting = len(self.box or ())
+        if waiting >= self.limit:
+            self.dispatcher.set_limit(self)  # during a turn the limit is the worst case
+        return waiting < self.limit
 
     def put(self, letter: Letter) -> bool:
         """Put a message into the mailbox. False: it became a dead letter."""
-        box = self.box
-        if box is not None:
-            if len(box) < self.limit:
-                box.append(letter)
-                return True
-        elif self.limit > 0 and self.state != DEAD:
+        if not self.has_room():
+            self.dispatcher.dead_letter(self, letter, "dead" if self.state == DEAD else "overflow")
+            return False
+        self.append(letter)
+        return True
+
+    def append(self, letter: Letter) -> None:
+        """Put a letter behind everything that waits, whether there is room or not."""
+        if self.box is None:
             self._put_first(letter)
-            return True
-        self.dispatcher.dead_letter(self, letter, "dead" if self.state == DEAD else "overflow")
-        return False
+        else:
+            self.box.append(letter)
 
     def put_signal(self, signal: Entry) -> None:
         """Put a signal of the system into the mailbox, behind what is there; it never counts against the bound."""
-        if self.box is not None:
-            self.box.append(signal)
-        elif self.state != DEAD:
-            self._put_first(signal)
+        if self.state != DEAD:
+            more_of(self).signals += 1
+            self.limit += 1
+            self.append(signal)
 
     def _put_first(self, letter: Letter) -> None:
         if thread_id() != self.dispatcher.thread:
@@ -194,6 +209,7 @@ class Cell(ActorRef[Any]):
         """Put letters back in front of everything that waits."""
         rest = self.take_back()
         self.batch = iter(letters + rest) if letters or rest else None
+        self.dispatcher.set_limit(self)
 
     def letter(self, method: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The message as it lies in the mailbox; UnhandledMessage or BadArguments if there is no such message."""

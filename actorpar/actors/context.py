@@ -12,13 +12,14 @@ from .actor import Actor
 from .belongings import more_of
 from .bonds import Monitor
 from .cell import Cell
-from .entry import Entry
-from .errors import ActorError, InvalidActor, StashFull
+from .errors import ActorError, InvalidActor
 from .feed import feed
+from .kind import name_of
 from .reason import NORMAL, Reason
 from .ref import ActorRef
 from .reply import Forwarded, Reply
 from .request import LAZY, PENDING, Request, unasked
+from .stash import stash, unstash_all
 from .timed import cell_of
 from .timers import Timer
 
@@ -77,7 +78,10 @@ class ActorContext(Generic[A_co]):
     def deadline(self) -> float | None:
         """Until when the asker of the request in hand waits, in the time of the loop; None: it does not (AC-21)."""
         request = self._in_hand()
-        return None if request is None or request is LAZY else request.due
+        if request is LAZY:
+            dispatcher = self._cell.dispatcher
+            return None if dispatcher.within is None else dispatcher.loop.time() + dispatcher.within
+        return None if request is None else request.due
 
     # -- others
 
@@ -142,17 +146,10 @@ class ActorContext(Generic[A_co]):
 
     def defer(self, kind: type[T] | None = None, /) -> Reply[T]:
         """Answer the request in hand later: keep the Reply, and return it from the handler, which then is typed."""
-        request = self._in_hand()
-        cell = self._cell
-        if request is LAZY:
-            request = Request(cell, "a deferred request")
-            self._set_in_hand(request)
+        request = self._defer()
         if request is None:
-            return Forwarded(unasked(cell))
-        if request.deferred:
-            raise ActorError(f"{cell.name}: this request was deferred or forwarded already")
-        request.deferred = True
-        more = more_of(cell)
+            return Forwarded(unasked(self._cell))
+        more = more_of(self._cell)
         more.deferred = more.deferred or {}
         more.deferred[request] = None
         return Reply(request)
@@ -187,9 +184,10 @@ class ActorContext(Generic[A_co]):
         """Have another actor answer the request in hand; asker and deadline stay (AC-20). Return what this returns."""
         target = cell_of(ref)
         letter = target.letter(method, args, kwargs)
-        reply: Reply[Any] = self.defer()
-        request = reply._release()
-        if request.state == PENDING:
+        request = self._defer()
+        if request is None:
+            request = unasked(target)
+        elif request.state == PENDING:
             request.cell = target
             letter.request = request
         target.put(letter)
@@ -200,24 +198,11 @@ class ActorContext(Generic[A_co]):
 
         A request stays unanswered meanwhile. Raises StashFull.
         """
-        cell = self._cell
-        more = more_of(cell)
-        more.stash = more.stash or []
-        if len(more.stash) >= cell.kind.stash:
-            raise StashFull(f"{cell.name} has stashed {len(more.stash)} messages: unstash earlier, or raise stash=")
-        request = self._in_hand()
-        letter = cell.dispatcher.letter_in_hand(cell, request)
-        if request is LAZY and isinstance(letter, Entry) and letter.request is not None:
-            letter.request.deferred = True
-            self._set_in_hand(letter.request)
-        more.stash.append(letter)
+        self._set_in_hand(stash(self._cell, self._in_hand()))
 
     def unstash_all(self) -> None:
         """Handle what was stashed next, in its order, before everything that waits (AC-11)."""
-        cell = self._cell
-        if cell.more is not None and cell.more.stash:
-            stash, cell.more.stash = cell.more.stash, None
-            cell.give_back(stash)
+        unstash_all(self._cell)
 
     # -- later
 
@@ -256,6 +241,20 @@ class ActorContext(Generic[A_co]):
         known = self._cell.kind.messages.get(function)
         return function if known is None else known.function
 
+    def _defer(self) -> Request | None:
+        """Take the request in hand from its handler; None: the message was told, and nobody waits for an answer."""
+        request = self._in_hand()
+        cell = self._cell
+        if request is LAZY:
+            request = Request(cell, name_of(cell.dispatcher.inlined_function))
+        elif request is None:
+            return None
+        elif request.deferred:
+            raise ActorError(f"{cell.name}: this request was deferred or forwarded already")
+        request.deferred = True
+        self._set_in_hand(request)
+        return request
+
     def _in_hand(self) -> Request | None:
         dispatcher = self._cell.dispatcher
         if dispatcher.cell is self._cell:
@@ -265,14 +264,15 @@ class ActorContext(Generic[A_co]):
             raise ActorError(f"{self._cell.name}: this concerns the message in hand, so call it in a handler")
         return runner.request
 
-    def _set_in_hand(self, request: Request) -> None:
+    def _set_in_hand(self, request: Request | None) -> None:
+        """What the handler has in hand. After its first await it forgets a request that is not its to answer."""
         dispatcher = self._cell.dispatcher
         if dispatcher.cell is self._cell:
             dispatcher.request = request
         else:
             runner = dispatcher.running_runner()
             assert runner is not None
-            runner.request = request
+            runner.request = None if runner.suspended and request is not None and request.deferred else request
 
 
 _logger = logging.getLogger("actorpar.actor")

@@ -12,6 +12,7 @@ Invariants
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from collections.abc import Callable
 from itertools import islice
@@ -25,14 +26,16 @@ from ..channels.errors import WrongLoop
 from ..channels.process import PARK
 from ..channels.runqueue import RunQueue, current, is_active
 from . import life
+from .asking import INLINE_DEPTH
 from .belongings import more_of
 from .cell import Cell
 from .counters import Counters
 from .deadlines import Deadlines
 from .entry import NO, Call, Letter
-from .errors import ActorError, AskCycle, Reject
-from .kind import name_of
-from .reply import failure_for_asker
+from .errors import AskCycle, Reject
+from .reason import Reason
+from .ref import DEADLINE
+from .reply import Forwarded, failure_for_asker
 from .request import LAZY, PENDING, Request
 from .runner import SUSPENDED, Runner, TaskRunner
 from .states import BUSY, ENDING, IDLE, QUEUED, STARTING
@@ -53,9 +56,9 @@ class Dispatcher:
 
     __slots__ = (
         "_on_queue", "base", "cell", "counters", "deadlines", "debug", "depth", "draining", "inlined",
-        "inlined_args", "inlined_function", "loop", "most", "observe",
+        "inlined_args", "inlined_cell", "inlined_function", "loop", "most", "observe",
         "observes_all", "queue", "request", "sample", "scheduled", "scratch",
-        "serial", "single", "system", "thread", "todo", "untaken", "waiting",
+        "serial", "single", "system", "thread", "todo", "untaken", "waiting", "within",
     )  # fmt: skip
 
     # what the run queue asks of a process
@@ -74,7 +77,8 @@ class Dispatcher:
         self.todo: Any = env.ReadyQueue()
         self.scheduled = False
         self.serial = 0
-        self.depth = 0  # asks that run inside one another now
+        #: Asks that run inside one another now. In debug mode none does, so that a ring of asks is seen (AC-17).
+        self.depth = INLINE_DEPTH if self.debug else 0
         self.waiting = 0  # handlers that are suspended now
         self.most = TURN  # messages of one turn
         self.untaken = 0  # letters that were taken back from the turn in progress
@@ -82,9 +86,11 @@ class Dispatcher:
         self.draining: Cell | None = None  # whose turn it is
         self.single: Any = None  # what it handles, if that is one letter that came without a batch
         self.request: Request | None = None
-        self.inlined_function: Any = None  # the message of the ask that began last inside the asker's step
+        self.inlined_cell: Cell | None = None  # whom the ask asked that began last inside the asker's step
+        self.inlined_function: Any = None  # and what
         self.inlined_args: tuple[Any, ...] = ()
         self.inlined = 0  # how many there were
+        self.within: float | None = DEADLINE  # how long its asker is ready to wait
         self.observes_all = False  # every actor has a traced kind
         self.counters = Counters()
         self.deadlines: Deadlines[Request] = Deadlines(self.loop, Request.expire)
@@ -115,7 +121,7 @@ class Dispatcher:
                 if cell.state != QUEUED:
                     continue
                 if cell.stopping is not None:
-                    life.end(cell)
+                    life.run_end(cell)
                     continue
                 turns += 1
                 started = clock() if sample is not None and not (self.counters.turns + turns) & 63 else None
@@ -168,6 +174,8 @@ class Dispatcher:
             left = batch
             letters = islice(batch, self.most)  # type: ignore[assignment]
         before = length_hint(left)
+        if before:
+            cell.limit = cell.kind.mailbox - before  # at worst: `put` counts exactly before it refuses
         actor = cell.actor
         cell.state = BUSY
         self.cell = self.draining = cell
@@ -190,8 +198,11 @@ class Dispatcher:
                 if request is not None:
                     if request.state != PENDING:
                         self.counters.expired += 1
+                        request = self.request = None
                         continue
                     request.deferred = False  # it may have been stashed, or forwarded to this actor
+                if letter.is_signal:
+                    more_of(cell).signals -= 1
                 result = letter.call(actor)
                 if type(result) is CoroutineType:
                     result = self.enter(cell, result, request, True)
@@ -210,7 +221,7 @@ class Dispatcher:
         else:
             self.cell = self.draining = self.request = None
             if suspended:
-                if left:
+                if before or cell.more is not None:
                     self.set_limit(cell)
             elif cell.batch is None and cell.box is None and cell.more is None and cell.stopping is None:
                 cell.state = IDLE
@@ -222,12 +233,16 @@ class Dispatcher:
         self.cell = self.draining = self.request = None
 
     def set_limit(self, cell: Cell) -> None:
-        """The room behind what is left of the batch, less what is reserved for woken senders."""
+        """Count the room exactly, and give it to those who wait for it."""
+        limit = cell.kind.mailbox - length_hint(cell.batch or ())
         more = cell.more
-        door = None if more is None else more.door
-        cell.limit = cell.kind.mailbox - length_hint(cell.batch or ()) - (door.core.reserved if door is not None else 0)
-        if door is not None:
-            door.core.make_room()
+        if more is None:
+            cell.limit = limit
+        else:
+            door = more.door
+            cell.limit = limit + more.signals - (0 if door is None else door.core.reserved)
+            if door is not None:
+                door.core.make_room()
 
     def settle(self, cell: Cell) -> None:
         """A handler has ended, or something changed while none was in hand: what the actor does next."""
@@ -260,7 +275,7 @@ class Dispatcher:
         process = runner.process
         if process is None:
             runner.start(coroutine)
-            return SUSPENDED
+            return self._suspended(cell, runner)
         process._coroutine = coroutine
         loop, outer = self.loop, self.cell
         task = current.get(loop)
@@ -282,10 +297,16 @@ class Dispatcher:
             else:
                 current[loop] = task
         runner.suspend(signal)
+        return self._suspended(cell, runner)
+
+    def _suspended(self, cell: Cell, runner: Runner) -> Any:
+        request = runner.request
+        if request is not None and request is not LAZY and request.deferred:
+            runner.request = None  # it is not for this handler to answer any more
         if cell.kind.reentrant and cell.state == BUSY:
             more_of(cell).runners[runner] = None
-        if cell.stopping is not None and cell.state != ENDING and life.is_hurried(cell):
-            runner.cancel()
+        if cell.stopping is not None:
+            life.suspended_in_vain(cell)
         return SUSPENDED
 
     def _new_runner(self, cell: Cell) -> Runner:
@@ -315,7 +336,8 @@ class Dispatcher:
         if runner is not None:
             self._forget(cell, runner)
         if request is not None and request is not LAZY and cell.state != STARTING and request.is_due_from(cell):
-            request.fail(failure_for_asker(request, failure))
+            ordered = isinstance(failure, asyncio.CancelledError) and life.is_hurried(cell)
+            request.fail(cell.dead() if ordered else failure_for_asker(request, failure))
         if cell.state == life.DEAD:
             return
         if isinstance(failure, Reject) and cell.state not in (STARTING, ENDING):
@@ -336,9 +358,10 @@ class Dispatcher:
             more = cell.more
             in_hand = cell.runner is not None and cell.runner.request is request
             if in_hand or request.deferred or (more is not None and any(r.request is request for r in more.runners)):
-                from .reply import Forwarded
-
-                cell.actor.on_withdrawn(Forwarded(request))
+                try:
+                    cell.actor.on_withdrawn(Forwarded(request))
+                except Exception as failure:  # whoever gave up must not be raised what another actor's hook raises
+                    life.stop(cell, Reason("error", error=failure), hurry=True)
 
     # -- who and what
 
@@ -359,22 +382,6 @@ class Dispatcher:
         """The runner of the `async def` handler that runs now."""
         host = getattr(current.get(self.loop), "host", None)
         return host if isinstance(host, Runner) else None
-
-    def letter_in_hand(self, cell: Cell, request: Request | None) -> Letter:
-        """The message whose handler runs now, before its first await; its request is not answered by the handler."""
-        if request is LAZY:
-            function = self.inlined_function
-            return Call(function, self.inlined_args, {}, Request(cell, name_of(function)))
-        if self.draining is not cell:
-            raise ActorError(f"{cell.name}: stash a message before the first await of its handler")
-        if cell.batch is None:
-            letter: Letter = self.single[0]
-        else:
-            place: Any = cell.batch.__reduce__()  # how a list iterator tells where it stands: (iter, (list,), index)
-            letter = place[1][0][place[2] - 1]
-        if request is not None:
-            request.deferred = True
-        return letter
 
     def check_cycle(self, request: Request) -> None:
         """In debug mode: raise AskCycle if the asker works for a request that leads back to the asked actor (AC-17)."""

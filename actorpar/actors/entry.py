@@ -15,6 +15,7 @@ from .reason import Down, Exit
 
 if TYPE_CHECKING:
     from .actor import Actor
+    from .cell import Cell
     from .request import Request
 
 #: The argument of a message that was told without one.
@@ -39,6 +40,10 @@ class Entry:
     def call(self, actor: Actor) -> Any:
         """Handle it."""
         raise NotImplementedError
+
+    def again(self, cell: Cell) -> Letter:
+        """What is handled again when it was stashed; what is void once it was handled becomes a plain message."""
+        return self
 
 
 class Call(Entry):
@@ -78,6 +83,9 @@ class DownSignal(Entry):
     def name(self) -> str:
         return "on_down"
 
+    def again(self, cell: Cell) -> Letter:
+        return (cell.kind.cls.on_down, self.down)
+
     def call(self, actor: Actor) -> Any:
         if not self.down.monitor.active:
             return None
@@ -101,6 +109,9 @@ class ExitSignal(Entry):
     @property
     def name(self) -> str:
         return "on_exit"
+
+    def again(self, cell: Cell) -> Letter:
+        return (cell.kind.cls.on_exit, self.exit)
 
     def call(self, actor: Actor) -> Any:
         return actor.on_exit(self.exit) if self.link.active else None

@@ -42,7 +42,7 @@ async def _pump(cell: Cell, rx: Receiver[Any], function: Callable[..., Any]) -> 
             if cell.state == DEAD:
                 return
             request = Request(cell, name_of(function))
-            cell.put_signal(Call(function, (item,), {}, request))
+            cell.put_signal(_Item(function, (item,), {}, request))
             try:
                 await request.wait(None)
             except ActorError:  # a rejected item; or the actor failed, and cancels this when it is buried
@@ -57,6 +57,15 @@ def _ended(cell: Cell, process: asyncio.Future[Any]) -> None:
     failure = None if process.cancelled() else process.exception()
     if failure is not None and cell.state != DEAD and not getattr(process, "awaited", False):
         cell.put_signal(_Broken(failure))
+
+
+class _Item(Call):
+    """An item on its way. It does not count against the bound of the mailbox, where a feed has at most one; when the
+    actor ends before it was handled it becomes a dead letter."""
+
+    __slots__ = ()
+
+    is_signal = True
 
 
 class _Broken(Entry):

@@ -21,10 +21,12 @@ from .cell import Cell
 from .entry import Entry, Letter
 from .errors import StartFailed
 from .reason import KILLED, SHUTDOWN, Reason, describe
+from .runner import SUSPENDED
 from .states import BUSY, DEAD, ENDING, HELD, IDLE, QUEUED, STARTING
 
 if TYPE_CHECKING:
     from .request import Request
+    from .runner import Runner
 
 __all__ = ["DEAD", "HELD", "end", "ended", "fail", "hold", "is_hurried", "kill", "release", "stop"]
 
@@ -70,18 +72,48 @@ def kill(cell: Cell, reason: Reason = KILLED) -> None:
     cell.stopping = reason
     more_of(cell).hurried = True
     suspended = runners_of(cell)
-    on_stack = (cell.state == BUSY and not cell.kind.reentrant and not suspended) or cell.dispatcher.draining is cell
-    if on_stack:
+    if suspended and cell.dispatcher.draining is not cell:
+        _doom(cell, suspended)
+    elif cell.state in (
+        BUSY,
+        STARTING,
+        ENDING,
+    ):  # it kills itself: what runs now goes on to its end, or its first await
         cell.give_back([])
-    elif not suspended:
+    else:
         bury(cell)
-    elif not more_of(cell).doomed:
-        more_of(cell).doomed = True
-        more_of(cell).unborn = cell.state == STARTING
-        cell.state = ENDING
-        for runner in suspended:
+
+
+def _doom(cell: Cell, suspended: list[Runner]) -> None:
+    """Cancel the handlers of an actor that was killed; they have KILL_GRACE to unwind."""
+    if more_of(cell).doomed:
+        return
+    more_of(cell).doomed = True
+    more_of(cell).unborn = cell.state == STARTING
+    for runner in suspended:
+        request = runner.request
+        if request is not None:
+            request.fail(_not_started(cell) if cell.state == STARTING else cell.dead())
+    cell.state = ENDING
+    for runner in suspended:
+        runner.cancel()
+    cell.dispatcher.loop.call_later(KILL_GRACE, _abandon, cell)
+
+
+def suspended_in_vain(cell: Cell) -> None:
+    """A handler suspended after its actor was told to end: it is not waited for if the end is a hurried one."""
+    reason = cell.stopping
+    if reason is None or not is_hurried(cell):
+        return
+    if reason.kind == "killed":
+        _doom(cell, runners_of(cell))
+    elif cell.state != ENDING:
+        for runner in runners_of(cell):
             runner.cancel()
-        cell.dispatcher.loop.call_later(KILL_GRACE, _abandon, cell)
+
+
+def _not_started(cell: Cell) -> StartFailed:
+    return StartFailed(f"{cell.name} was ended before it had started: {cell.stopping}")
 
 
 def _abandon(cell: Cell) -> None:
@@ -109,7 +141,7 @@ def is_hurried(cell: Cell) -> bool:
     return cell.more is not None and cell.more.hurried
 
 
-def runners_of(cell: Cell) -> list[Any]:
+def runners_of(cell: Cell) -> list[Runner]:
     """The runners whose handlers are suspended."""
     runners = [] if cell.more is None else list(cell.more.runners)
     if cell.runner is not None and cell.runner.suspended and cell.runner not in runners:
@@ -139,9 +171,11 @@ def fail(cell: Cell, failure: BaseException, request: Request | None) -> None:
         bury(cell)
         return
     if cell.state == STARTING:
-        error = StartFailed(f"{cell.name} could not start: {describe(failure)}")
+        cancelled = is_hurried(cell) and isinstance(failure, asyncio.CancelledError)
+        if not cancelled:
+            cell.stopping = Reason("error", error=failure)
+        error = StartFailed(f"{cell.name} could not start: {cell.stopping if cancelled else describe(failure)}")
         error.__cause__ = failure
-        cell.stopping = Reason("error", error=failure)
         bury(cell)
         if request is not None:
             request.fail(error)
@@ -152,22 +186,34 @@ def fail(cell: Cell, failure: BaseException, request: Request | None) -> None:
 
 
 def end(cell: Cell) -> None:
-    """No handler is in hand any more: run the hooks of the end, then bury the actor."""
+    """No handler is in hand any more: bury the actor, or give it a turn for the hooks of its end."""
     reason = cell.stopping
     assert reason is not None
-    if cell.kind.reentrant and runners_of(cell):
-        if reason.error is not None or is_hurried(cell):
-            more_of(cell).hurried = True
-            for runner in runners_of(cell):
+    runners = runners_of(cell)
+    if runners:  # of a reentrant actor: the last of them comes here again
+        if reason.kind == "killed":
+            _doom(cell, runners)
+        else:
+            more_of(cell).hurried = is_hurried(cell) or reason.error is not None
+            for runner in runners if is_hurried(cell) else ():
                 runner.cancel()
-        cell.state = BUSY
-        return  # the last of its handlers comes here again
-    if _is_quiet(cell, reason):
+            cell.state = BUSY
+    elif _is_quiet(cell, reason):
         bury(cell)
+    elif cell.state != QUEUED:
+        cell.state = QUEUED
+        cell.dispatcher.push(cell)
+
+
+def run_end(cell: Cell) -> None:
+    """The turn of an actor that ends: run its hooks, then bury it."""
+    reason = cell.stopping
+    assert reason is not None
+    if runners_of(cell) or _is_quiet(cell, reason):
+        cell.state = BUSY
+        end(cell)
         return
     cell.state = ENDING
-    from .runner import SUSPENDED
-
     try:
         if cell.dispatcher.enter(cell, _hooks_of_the_end(cell, reason), None, False) is SUSPENDED:
             return
@@ -256,9 +302,9 @@ def bury(cell: Cell) -> None:
     name = cell.name
     record = cell.parent.more.children.pop(cell, None) if cell.parent is not None and cell.parent.more else None
     cell.state = DEAD
+    in_hand = [runner.request for runner in runners_of(cell)]
     for runner in runners_of(cell):
         runner.abandon()
-    in_hand = None if cell.runner is None else cell.runner.request
     if more is not None:
         release(cell, more, reason)
         letters = (more.stash or []) + letters
@@ -267,11 +313,14 @@ def bury(cell: Cell) -> None:
         record.mailbox = letters
     else:
         discard(cell, letters)
-    for request in [in_hand, *((more.deferred or ()) if more is not None else ())]:
-        if request is not None and hasattr(request, "fail"):
+    for request in [*in_hand, *((more.deferred or ()) if more is not None else ())]:
+        if request is not None:
             request.fail(cell.dead())
-    if more is not None and more.door is not None:
-        more.door.core.bury()
+    if more is not None:
+        more.deferred = None
+        if more.door is not None:
+            more.door.core.bury()
+            more.door = None
     if cell.runner is not None:
         cell.runner.retire()
     cell.runner = cell.context = None
@@ -312,9 +361,9 @@ def discard(cell: Cell, letters: list[Letter]) -> None:
     """Nobody will handle these: asks fail, the rest become dead letters (AC-8)."""
     for letter in letters:
         if isinstance(letter, Entry):
-            if letter.request is not None:
-                letter.request.fail(cell.dead())
+            if letter.is_signal and letter.request is None:
                 continue
-            if letter.is_signal:
+            if letter.request is not None and not letter.is_signal:
+                letter.request.fail(cell.dead())
                 continue
         cell.dispatcher.dead_letter(cell, letter, "dead")

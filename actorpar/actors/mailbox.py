@@ -67,7 +67,7 @@ class MailboxFlavor(Flavor):
             raise self.refusal(item)
         self.reserved -= 1
         self.cell.limit += 1
-        self.cell.put(item)
+        self.cell.append(item)
 
     def leave_send(self, waiter: Waiter) -> None:
         if waiter.state == GRANTED:

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from ..channels.env import thread_id
 from .errors import BrokenPromise, HandlerFailed, Reject
 from .reason import describe
-from .request import PENDING, Request, unasked
+from .request import PENDING, Request
 
 R = TypeVar("R")
 
@@ -36,39 +36,40 @@ class Reply(Generic[R]):
 
     def send(self, value: R) -> bool:
         """Answer. False: nobody waits any more, and the answer was dropped."""
-        self._settle()
+        settle(self._request)
         return self._request.answer(value)
 
     def fail(self, error: BaseException) -> bool:
         """Answer with an error: the asker gets a `Reject` as it is, anything else as the cause of HandlerFailed."""
-        self._settle()
+        settle(self._request)
         return self._request.fail(failure_for_asker(self._request, error))
-
-    def _settle(self) -> None:
-        more = self._request.cell.more
-        if more is not None and more.deferred is not None:
-            more.deferred.pop(self._request, None)
-
-    def _release(self) -> Request:
-        """The duty to answer is another's from now on: to drop this breaks nothing."""
-        self._settle()
-        request = self._request
-        self._request = unasked(request.cell)
-        return request
 
     def __del__(self) -> None:
         request: Any = getattr(self, "_request", None)
-        if request is None or request.state != PENDING:
+        if request is None:
             return
         queue = request.cell.dispatcher.queue
-        broken = BrokenPromise(f"{request.cell.name} dropped the reply to {request.message} without answering")
         if thread_id() == queue.thread:
-            request.fail(broken)
+            _drop(request)
         elif not queue.loop.is_closed():
-            queue.loop.call_soon_threadsafe(request.fail, broken)  # the collector may run in any thread
+            queue.loop.call_soon_threadsafe(_drop, request)  # the collector may run in any thread
 
     def __repr__(self) -> str:
         return f"<Reply of {self._request.cell.name} to {self._request.message or 'nobody'}>"
+
+
+def settle(request: Request) -> None:
+    """The actor that deferred the request does not owe it any more."""
+    more = request.cell.more
+    if more is not None and more.deferred is not None:
+        more.deferred.pop(request, None)
+
+
+def _drop(request: Request) -> None:
+    """The last handle of a deferred request is gone."""
+    settle(request)
+    if request.state == PENDING:
+        request.fail(BrokenPromise(f"{request.cell.name} dropped the reply to {request.message} without answering"))
 
 
 class Forwarded(Reply[R]):

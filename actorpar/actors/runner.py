@@ -7,16 +7,19 @@ among the loop's tasks only while a handler is suspended. A reentrant actor has 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..channels.process import Process
 from ..channels.runqueue import TaskProcess
+from .errors import ActorError
 from .request import Request
 
 if TYPE_CHECKING:
     from .cell import Cell
+    from .entry import Letter
 
 logger = logging.getLogger("actorpar")
 
@@ -91,29 +94,37 @@ class Runner:
 class TaskRunner(Runner):
     """A runner where there is no run queue: each handler is an asyncio task of its own."""
 
-    __slots__ = ("task",)
+    __slots__ = ("letter", "task")
 
     def _make_process(self) -> Process[Any]:
         self.task: TaskProcess | None = None
+        self.letter: Letter | None = None
         return cast("Process[Any]", None)
 
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run a handler as a task."""
+        from .stash import letter_of_turn
+
         cell = self.cell
+        try:
+            self.letter = letter_of_turn(cell, self.request)
+        except ActorError:  # a hook, which is no message
+            self.letter = None
         self.suspended = True
         cell.dispatcher.waiting += 1
-        self.task = TaskProcess(coroutine, loop=cell.dispatcher.loop, name=cell.name, context=cell.context)
+        self.task = TaskProcess(_contained(coroutine), loop=cell.dispatcher.loop, name=cell.name, context=cell.context)
         self.task.host = self  # type: ignore[attr-defined]  # by which a handler is known, as with a Process
-        self.task.watch(self._done)
+        self.task.watch(functools.partial(self._done, coroutine))
 
-    def _done(self, task: asyncio.Future[Any]) -> None:
+    def _done(self, coroutine: Coroutine[Any, Any, Any], task: asyncio.Future[Any]) -> None:
+        coroutine.close()  # a task that was cancelled before its first step never began it
         if task is not self.task:
             return
         failure = asyncio.CancelledError() if task.cancelled() else task.exception()
         if failure is None:
             self.returned(task, task.result())
         else:
-            self.raised(task, failure)
+            self.raised(task, failure.failure if isinstance(failure, _Contained) else failure)
 
     def _ended(self) -> Request | None:
         self.suspended = False
@@ -136,6 +147,21 @@ class TaskRunner(Runner):
 
     def retire(self) -> None:
         pass
+
+
+class _Contained(Exception):
+    """What would end the loop if a task raised it."""
+
+    def __init__(self, failure: BaseException) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+async def _contained(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await coroutine
+    except (KeyboardInterrupt, SystemExit) as failure:
+        raise _Contained(failure) from failure
 
 
 def close(coroutine: Any, name: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .belongings import more_of
 from .cell import Cell
-from .entry import Entry
+from .entry import Call, Entry, Letter
 from .kind import name_of
 from .states import DEAD
 
@@ -66,6 +66,9 @@ class Timer(Entry):
         if self.period is None:
             self.cancel()
         return self._function(actor, *self._args)
+
+    def again(self, cell: Cell) -> Letter:
+        return Call(self._function, self._args, {}, None)
 
     def _fire(self) -> None:
         cell = self._cell
