@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
+import actorpar as ap
+
 
 async def double(n: int) -> int:
     return 2 * n
@@ -13,7 +15,7 @@ async def double(n: int) -> int:
 
 async def late(n: int) -> int:
     """The larger the number, the sooner its result: without an order they come backwards."""
-    await asyncio.sleep(10 - n)
+    await ap.after(10 - n).receive()
     return n
 
 

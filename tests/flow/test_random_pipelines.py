@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,6 +128,7 @@ async def channel(meter: Meter, run: Callable[[Any], Awaitable[None]]) -> None:
         await run(rx)
 
 
+@pytest.mark.virtual_time
 @given(
     stages=st.lists(plans(), min_size=1, max_size=4),
     source=st.sampled_from([plain, asynchronous, channel]),
