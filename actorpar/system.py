@@ -31,7 +31,7 @@ from .actors.reason import SHUTDOWN, Reason, Restart
 from .actors.ref import ActorRef
 from .actors.registry import Registry
 from .actors.spawning import begin, spawn, started
-from .actors.states import IDLE
+from .actors.states import DEAD, IDLE
 from .actors.timed import cell_of
 from .channels.group import ProcessGroup
 from .channels.process import Process
@@ -279,6 +279,8 @@ class ActorSystem:
         link: bool = False, propagate: bool = False,
     ) -> Any:  # fmt: skip
         """Start an actor or a process as a child of `parent`."""
+        if parent.state == DEAD:  # a handler that swallowed the cancellation of a kill still runs
+            raise parent.dead()
         if isinstance(target, type) and issubclass(target, Actor):
             if self._leaving and parent is self._root:
                 raise ActorError(f"{self.name}: the block has ended, nothing can be spawned any more")

@@ -66,7 +66,8 @@ def begin_ask(cell: Cell, method: Callable[..., Any], args: tuple[Any, ...], kwa
             current[loop] = task
         raise _failed(dispatcher, cell, failure) from failure
     request = dispatcher.request
-    dispatcher.cell = dispatcher.request = None
+    dispatcher.cell = dispatcher.request = dispatcher.inlined_cell = None
+    dispatcher.inlined_args = ()
     if task is not None:
         current[loop] = task
     if request is not LAZY:
@@ -101,6 +102,7 @@ def _enter(dispatcher: Dispatcher, cell: Cell, coroutine: Any) -> Any:
         raise _failed(dispatcher, cell, failure) from failure
     finally:
         dispatcher.depth -= 1
+        dispatcher.inlined_cell, dispatcher.inlined_args = None, ()
     runner: Runner = cell.runner  # type: ignore[assignment]  # enter made one
     request = runner.request
     if result is SUSPENDED:

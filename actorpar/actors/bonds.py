@@ -101,7 +101,6 @@ def unlink(cell: Cell, ref: object) -> None:
 
 def _process_ended(cell: Cell, process: asyncio.Future[Any], bond: Link) -> None:
     if bond.active and cell.state != DEAD:
-        (more_of(cell).links or {}).pop(process, None)
         signal_exit(cell, process, reason_of(process), bond)
 
 
@@ -109,10 +108,12 @@ def signal_exit(cell: Cell, peer: Any, reason: Reason, bond: Link) -> None:
     """The peer of a link has ended: a trapping actor gets a message, another one ends unless it was normal (AC-28)."""
     if cell.state == DEAD:
         return
-    if "on_exit" in cell.kind.hooks:
+    if "on_exit" in cell.kind.hooks:  # the bond stays known until the signal is handled, or `unlink` could not void it
         told = Reason("killed", cause=reason.cause) if reason.kind == "killed" else reason
         cell.put_signal(ExitSignal(Exit(peer, told), bond))
-    elif reason.kind != "normal":
+        return
+    (more_of(cell).links or {}).pop(peer, None)
+    if reason.kind != "normal":
         life.stop(cell, reason, hurry=True)
 
 
@@ -168,8 +169,6 @@ def tell(cell: Cell, more: Belongings, reason: Reason) -> None:
     links, more.links = more.links, None
     for peer, bond in (links or {}).items():
         if isinstance(peer, Cell):
-            if peer.more is not None and peer.more.links is not None:
-                peer.more.links.pop(cell, None)
             if bond.active:
                 signal_exit(peer, cell, reason, bond)
         elif bond.active and reason.kind != "normal":

@@ -219,7 +219,7 @@ class Dispatcher:
             self._leave()
             self.failed(cell, failure, request)
         else:
-            self.cell = self.draining = self.request = None
+            self.cell = self.draining = self.request = self.single = None
             if suspended:
                 if before or cell.more is not None:
                     self.set_limit(cell)
@@ -230,7 +230,7 @@ class Dispatcher:
         return before - length_hint(left) - self.untaken if left else 1
 
     def _leave(self) -> None:
-        self.cell = self.draining = self.request = None
+        self.cell = self.draining = self.request = self.single = None
 
     def set_limit(self, cell: Cell) -> None:
         """Count the room exactly, and give it to those who wait for it."""
@@ -323,7 +323,8 @@ class Dispatcher:
         cell = runner.cell
         self._forget(cell, runner)
         if cell.state == ENDING:
-            life.bury(cell)
+            if not life.runners_of(cell):
+                life.bury(cell)
         elif (
             cell.state == STARTING
             or (cell.state == BUSY and not cell.kind.reentrant)

@@ -114,6 +114,9 @@ class ExitSignal(Entry):
         return (cell.kind.cls.on_exit, self.exit)
 
     def call(self, actor: Actor) -> Any:
+        more = actor._cell.more
+        if more is not None and more.links is not None:
+            more.links.pop(self.link.peer_of(actor._cell), None)
         return actor.on_exit(self.exit) if self.link.active else None
 
 

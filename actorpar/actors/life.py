@@ -70,7 +70,7 @@ def kill(cell: Cell, reason: Reason = KILLED) -> None:
     if cell.state == DEAD:
         return
     cell.stopping = reason
-    more_of(cell).hurried = True
+    more_of(cell).hurried = more_of(cell).killed = True
     suspended = runners_of(cell)
     if suspended and cell.dispatcher.draining is not cell:
         _doom(cell, suspended)
@@ -93,7 +93,7 @@ def _doom(cell: Cell, suspended: list[Runner]) -> None:
     for runner in suspended:
         request = runner.request
         if request is not None:
-            request.fail(_not_started(cell) if cell.state == STARTING else cell.dead())
+            request.fail(not_started(cell) if cell.state == STARTING else cell.dead())
     cell.state = ENDING
     for runner in suspended:
         runner.cancel()
@@ -105,14 +105,19 @@ def suspended_in_vain(cell: Cell) -> None:
     reason = cell.stopping
     if reason is None or not is_hurried(cell):
         return
-    if reason.kind == "killed":
+    if is_killed(cell):
         _doom(cell, runners_of(cell))
     elif cell.state != ENDING:
         for runner in runners_of(cell):
             runner.cancel()
 
 
-def _not_started(cell: Cell) -> StartFailed:
+class EndedEarly(Exception):
+    """An actor was told to end before it had started; it ends for that reason, and its hooks of the end do not run."""
+
+
+def not_started(cell: Cell) -> StartFailed:
+    """What the spawner of such an actor is raised."""
     return StartFailed(f"{cell.name} was ended before it had started: {cell.stopping}")
 
 
@@ -139,6 +144,11 @@ def hold(cell: Cell, held: bool) -> None:
 def is_hurried(cell: Cell) -> bool:
     """True if the handler in hand is not waited for."""
     return cell.more is not None and cell.more.hurried
+
+
+def is_killed(cell: Cell) -> bool:
+    """True if it was killed itself: no code of the user runs any more. A link that takes it along is no kill."""
+    return cell.more is not None and cell.more.killed
 
 
 def runners_of(cell: Cell) -> list[Runner]:
@@ -168,14 +178,19 @@ async def ended(cell: Cell, timeout: float | None = None) -> Reason:
 def fail(cell: Cell, failure: BaseException, request: Request | None) -> None:
     """A handler or a hook raised."""
     if cell.state == ENDING:
-        bury(cell)
+        if not runners_of(cell):
+            bury(cell)
         return
     if cell.state == STARTING:
-        cancelled = is_hurried(cell) and isinstance(failure, asyncio.CancelledError)
+        cancelled = (is_hurried(cell) and isinstance(failure, asyncio.CancelledError)) or isinstance(
+            failure, EndedEarly
+        )
         if not cancelled:
             cell.stopping = Reason("error", error=failure)
-        error = StartFailed(f"{cell.name} could not start: {cell.stopping if cancelled else describe(failure)}")
-        error.__cause__ = failure
+        error = not_started(cell)
+        if not cancelled:
+            error = StartFailed(f"{cell.name} could not start: {describe(failure)}")
+            error.__cause__ = failure
         bury(cell)
         if request is not None:
             request.fail(error)
@@ -191,7 +206,7 @@ def end(cell: Cell) -> None:
     assert reason is not None
     runners = runners_of(cell)
     if runners:  # of a reentrant actor: the last of them comes here again
-        if reason.kind == "killed":
+        if is_killed(cell):
             _doom(cell, runners)
         else:
             more_of(cell).hurried = is_hurried(cell) or reason.error is not None
@@ -225,7 +240,7 @@ def run_end(cell: Cell) -> None:
 def _is_quiet(cell: Cell, reason: Reason) -> bool:
     """True if there is no code of the user to run at this end, and nobody to wait for."""
     hooks, more = cell.kind.hooks, cell.more
-    if reason.kind == "killed":
+    if is_killed(cell):
         return True
     if "on_stop" in hooks or (reason.error is not None and "on_failure" in hooks):
         return False
@@ -252,7 +267,7 @@ async def _call_hook(cell: Cell, name: str, argument: Any) -> None:
         if result is not None:
             await result
     except asyncio.CancelledError:
-        if is_hurried(cell) and cell.stopping is not None and cell.stopping.kind == "killed":
+        if is_killed(cell):
             raise
         logger.error("%s: %s was cancelled; the actor ends as %s", cell.name, name, argument)
     except BaseException as error:

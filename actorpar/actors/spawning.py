@@ -85,6 +85,9 @@ def begin(
             return cell, waits
     elif cell.box is None and cell.more is None and cell.stopping is None:
         cell.state = IDLE
+    if cell.stopping is not None:
+        life.fail(cell, life.EndedEarly(), None)
+        raise life.not_started(cell)
     if cell.state == STARTING:
         dispatcher.settle(cell)
     _count(cell, restart)
@@ -126,6 +129,8 @@ def _run_hooks(cell: Cell, restart: Restart | None) -> Request | None:
             return request
     except BaseException as failure:
         dispatcher.failed(cell, failure, None)
+        if isinstance(failure, life.EndedEarly):
+            raise life.not_started(cell) from None
         raise _start_failed(cell, failure) from failure
     if cell.runner is not None:
         cell.runner.request = None
@@ -141,6 +146,8 @@ async def _hooks_of_the_start(cell: Cell, restart: Restart | None) -> None:
     done = actor.on_start()
     if done is not None:
         await done
+    if cell.stopping is not None:
+        raise life.EndedEarly
 
 
 def _start_failed(cell: Cell, failure: BaseException) -> StartFailed:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Timer(Entry):
     """One message that comes later, or every `period` seconds. Made by `ctx.after` and `ctx.every`."""
 
-    __slots__ = ("_args", "_cell", "_due", "_function", "_handle", "_queued", "active", "key", "period")
+    __slots__ = ("_args", "_cell", "_due", "_function", "_handle", "_key", "_queued", "active", "period")
 
     def __init__(
         self, cell: Cell, seconds: float, function: Callable[..., Any], args: tuple[Any, ...], key: object, period: Any
@@ -32,7 +32,7 @@ class Timer(Entry):
         self._cell = cell
         self._function = function
         self._args = args
-        self.key = self if key is None else key
+        self._key = key
         self.period: float | None = period
         self.active = True
         self._queued = False
@@ -44,6 +44,11 @@ class Timer(Entry):
         if replaced is not None:
             replaced.cancel()
         more.timers[self.key] = self
+
+    @property
+    def key(self) -> object:
+        """The key it was given, or the Timer itself."""
+        return self if self._key is None else self._key
 
     @property
     def name(self) -> str:
