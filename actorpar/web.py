@@ -126,7 +126,7 @@ async def _answer_errors(request: http.Request, handler: Handler) -> http.Stream
     except Reject as error:
         return http.Response(status=_status_of(error, _joined(request).rejects), text=f"{error}\n")
     except asyncio.CancelledError:
-        if _joined(request).state == "draining":
+        if _joined(request).state == "draining" and "Upgrade" not in request.headers:  # a closed websocket's ends so
             logger.warning("%s %s was cancelled while the server drains", request.method, request.path)
         raise
 
@@ -233,7 +233,8 @@ async def serving(
     A client that leaves cancels its handler. Raises what the application's start raised, OSError for an address that
     is taken. A process of the system that fails while nobody awaits it ends the block, as in any ActorSystem.
     """
-    runner = http.AppRunner(app, handler_cancellation=True, shutdown_timeout=drain)
+    # aiohttp waits this long twice: for handlers to end, and again after it has told them that no more will come in
+    runner = http.AppRunner(app, handler_cancellation=True, shutdown_timeout=drain / 2)
     try:
         await runner.setup()
         await http.TCPSite(runner, host, port).start()

@@ -254,38 +254,39 @@ class Hall(ap.Actor):
     """Knows where the rooms are, opens new ones, and kills one when somebody presses the button."""
 
     def __init__(self) -> None:
-        self.known: set[str] = set()
         self.killed_at = -KILL_PAUSE
 
     async def room(self, name: str) -> ap.ActorRef[Room]:
         """The room of this name, opened if it is new. TooManyRooms, RoomAway."""
-        if name in self.known:
-            return self.find(name)
-        if len(self.known) >= ROOMS:
-            raise TooManyRooms(f"there are {ROOMS} rooms already")
-        rooms = self.ctx.system.find("rooms", ap.Supervisor)
-        assert rooms is not None
-        spec = ap.child(Room, name, name=f"room:{name}", restart="permanent", keep_mailbox=True)
-        room = await rooms.ask(ap.Supervisor.start_child, spec)
-        self.known.add(name)
-        return room
+        try:
+            return await self.find(name)
+        except NoSuchRoom:
+            spec = ap.child(Room, name, id=name, name=f"room:{name}", restart="permanent", keep_mailbox=True)
+            if (await self._rooms().ask(ap.Supervisor.count_children)).specs >= ROOMS:
+                raise TooManyRooms(f"there are {ROOMS} rooms already") from None
+            return await self._rooms().ask(ap.Supervisor.start_child, spec)
 
-    def find(self, name: str) -> ap.ActorRef[Room]:
+    async def find(self, name: str) -> ap.ActorRef[Room]:
         """A room that is open. NoSuchRoom, RoomAway."""
-        if name not in self.known:
-            raise NoSuchRoom(f"there is no room {name}")
         room = self.ctx.system.find(f"room:{name}", Room)
-        if room is None:
+        if room is not None:
+            return room
+        if any(child.id == name for child in await self._rooms().ask(ap.Supervisor.which_children)):
             raise RoomAway(f"the room {name} is being started again")
-        return room
+        raise NoSuchRoom(f"there is no room {name}")
 
-    def kill(self, name: str) -> None:
+    async def kill(self, name: str) -> None:
         """Kill a room: it ends at once, whatever it does. NoSuchRoom, RoomAway, TooSoon."""
-        room, now = self.find(name), asyncio.get_running_loop().time()
+        room, now = await self.find(name), asyncio.get_running_loop().time()
         if now - self.killed_at < KILL_PAUSE:
             raise TooSoon(f"one room in {KILL_PAUSE:.0f} seconds, please")
         self.killed_at = now
         self.ctx.system.kill(room)
+
+    def _rooms(self) -> ap.ActorRef[ap.Supervisor]:
+        rooms = self.ctx.system.find("rooms", ap.Supervisor)
+        assert rooms is not None, "where rooms ends, so does what was started after it"
+        return rooms
 
 
 def tree() -> ap.Strategy:

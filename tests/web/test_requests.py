@@ -51,7 +51,8 @@ async def test_the_system_starts_before_the_start_callbacks_and_stops_after_the_
 
     async def look(app: http.Application) -> None:
         shop = web.system(app).find("shop", Shop)
-        seen.append(shop is not None and await shop.ask(Shop.buy, "last"))
+        assert shop is not None
+        seen.append(await shop.ask(Shop.buy, "last"))
 
     app.on_shutdown.append(look)
     system = web.system(app)

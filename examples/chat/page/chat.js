@@ -17,8 +17,8 @@ function element(tag, className, text) {
 
 function named(tag, nick) {
   const made = element(tag, "name", nick);
-  let hue = 0;
-  for (const letter of nick) hue = (hue * 31 + letter.codePointAt(0) * 137) % 360;
+  let hue = 7;
+  for (const letter of nick) hue = (hue * 61 + letter.codePointAt(0) * 137) % 360;
   made.style.setProperty("--hue", hue);
   return made;
 }
