@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from actorpar.channels import env
 from actorpar.channels.errors import Deadlock
+from actorpar.channels.process import Process
 from actorpar.channels.runqueue import run_queue
 from actorpar.channels.waitgraph import wait_graph
 
@@ -53,7 +54,7 @@ class VirtualClock(asyncio.SelectorEventLoop):
         waits = wait_graph(run_queue(self))
         lines = [str(wait) for wait in waits]
         known = {wait.who for wait in waits}
-        lines += sorted(_place(task) for task in asyncio.all_tasks(self) if task.get_name() not in known)
+        lines += sorted(place_of(task) for task in asyncio.all_tasks(self) if task.get_name() not in known)
         return "\n  ".join(["nothing is ready, no timer is pending, and these wait:", *lines])
 
 
@@ -76,7 +77,8 @@ class _Jumping(selectors.DefaultSelector):
         raise Deadlock(self._loop.describe_waits())
 
 
-def _place(task: asyncio.Task[Any]) -> str:
+def place_of(task: asyncio.Task[Any] | Process[Any]) -> str:
+    """Where a task or process waits, with its name."""
     stack = task.get_stack(limit=1)
     where = f"{stack[-1].f_code.co_filename}:{stack[-1].f_lineno}" if stack else "its first step"
     return f"{task.get_name()} waits at {where}"
