@@ -103,13 +103,10 @@ def _enter(dispatcher: Dispatcher, cell: Cell, coroutine: Any) -> Any:
     finally:
         dispatcher.depth -= 1
         dispatcher.inlined_cell, dispatcher.inlined_args = None, ()
-    runner: Runner = cell.runner  # type: ignore[assignment]  # enter made one
-    request = runner.request
     if result is SUSPENDED:
-        if request is LAZY:
-            request = runner.request = Request(cell, name_of(coroutine), dispatcher.running())
-        return request
-    runner.request = None
+        return dispatcher.suspended_request
+    runner: Runner = cell.runner  # type: ignore[assignment]  # enter made one
+    request, runner.request = runner.request, None
     if cell.box is None and cell.more is None and cell.stopping is None:
         cell.state = IDLE
     elif cell.state == BUSY:

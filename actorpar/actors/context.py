@@ -18,7 +18,7 @@ from .kind import name_of
 from .reason import NORMAL, Reason
 from .ref import ActorRef
 from .reply import Forwarded, Reply
-from .request import LAZY, PENDING, Request, unasked
+from .request import GIVEN_AWAY, LAZY, PENDING, Request, unasked
 from .stash import stash, unstash_all
 from .timed import cell_of
 from .timers import Timer
@@ -272,7 +272,7 @@ class ActorContext(Generic[A_co]):
         else:
             runner = dispatcher.running_runner()
             assert runner is not None
-            runner.request = None if runner.suspended and request is not None and request.deferred else request
+            runner.request = GIVEN_AWAY if runner.suspended and request is not None and request.deferred else request
 
 
 _logger = logging.getLogger("actorpar.actor")

@@ -36,7 +36,7 @@ from .errors import AskCycle, Reject
 from .reason import Reason
 from .ref import DEADLINE
 from .reply import Forwarded, failure_for_asker
-from .request import LAZY, PENDING, Request
+from .request import GIVEN_AWAY, LAZY, PENDING, Request
 from .runner import SUSPENDED, Runner, TaskRunner
 from .states import BUSY, ENDING, IDLE, QUEUED, STARTING
 
@@ -58,7 +58,7 @@ class Dispatcher:
         "_on_queue", "base", "cell", "counters", "deadlines", "debug", "depth", "draining", "inlined",
         "inlined_args", "inlined_cell", "inlined_function", "loop", "most", "observe",
         "observes_all", "queue", "request", "sample", "scheduled", "scratch",
-        "serial", "single", "system", "thread", "todo", "untaken", "waiting", "within",
+        "serial", "single", "suspended_request", "system", "thread", "todo", "untaken", "waiting", "within",
     )  # fmt: skip
 
     # what the run queue asks of a process
@@ -91,6 +91,7 @@ class Dispatcher:
         self.inlined_args: tuple[Any, ...] = ()
         self.inlined = 0  # how many there were
         self.within: float | None = DEADLINE  # how long its asker is ready to wait
+        self.suspended_request: Request | None = None  # what the handler that suspended last is to answer
         self.observes_all = False  # every actor has a traced kind
         self.counters = Counters()
         self.deadlines: Deadlines[Request] = Deadlines(self.loop, Request.expire)
@@ -148,6 +149,12 @@ class Dispatcher:
         finally:
             self.counters.turns += turns
             self.counters.handled += total
+
+    def fall(self, failure: BaseException) -> None:
+        """A turn failed, and not in a handler: this is a defect of the runtime. The other actors go on."""
+        self.loop.call_exception_handler({"message": f"{self.system.name}: a turn failed", "exception": failure})
+        self._leave()
+        self.queue.push(cast(Any, self))
 
     def _done(self) -> Any:
         self.scheduled = False
@@ -301,8 +308,11 @@ class Dispatcher:
 
     def _suspended(self, cell: Cell, runner: Runner) -> Any:
         request = runner.request
-        if request is not None and request is not LAZY and request.deferred:
-            runner.request = None  # it is not for this handler to answer any more
+        if request is LAZY:
+            request = runner.request = Request(cell, runner.handler_name(), self.running())
+        elif request is not None and request.deferred:
+            runner.request = GIVEN_AWAY
+        self.suspended_request = request
         if cell.kind.reentrant and cell.state == BUSY:
             more_of(cell).runners[runner] = None
         if cell.stopping is not None:
@@ -336,6 +346,11 @@ class Dispatcher:
         """A handler raised: a rejected request is an answer, everything else is the end of the actor (AC-18)."""
         if runner is not None:
             self._forget(cell, runner)
+        if cell.more is not None and cell.more.unborn:
+            life.fail(cell, failure, request)
+            if request is not None:
+                request.fail(life.not_started(cell))
+            return
         if request is not None and request is not LAZY and cell.state != STARTING and request.is_due_from(cell):
             ordered = isinstance(failure, asyncio.CancelledError) and life.is_hurried(cell)
             request.fail(cell.dead() if ordered else failure_for_asker(request, failure))

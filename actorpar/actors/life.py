@@ -91,9 +91,8 @@ def _doom(cell: Cell, suspended: list[Runner]) -> None:
     more_of(cell).doomed = True
     more_of(cell).unborn = cell.state == STARTING
     for runner in suspended:
-        request = runner.request
-        if request is not None:
-            request.fail(not_started(cell) if cell.state == STARTING else cell.dead())
+        if runner.request is not None and cell.state != STARTING:  # a spawner learns it when the name is free
+            runner.request.fail(cell.dead())
     cell.state = ENDING
     for runner in suspended:
         runner.cancel()
@@ -269,9 +268,10 @@ async def _call_hook(cell: Cell, name: str, argument: Any) -> None:
     except asyncio.CancelledError:
         if is_killed(cell):
             raise
-        logger.error("%s: %s was cancelled; the actor ends as %s", cell.name, name, argument)
+        logger.error("%s: %s was cancelled; the actor ends all the same", cell.name, name)
     except BaseException as error:
-        logger.error("%s: %s raised while the actor ends: %s", cell.name, name, argument, exc_info=error)
+        why = describe(argument) if isinstance(argument, BaseException) else argument
+        logger.error("%s: %s raised while the actor ends: %s", cell.name, name, why, exc_info=error)
         _chain(error, cell.stopping)
 
 
@@ -330,7 +330,7 @@ def bury(cell: Cell) -> None:
         discard(cell, letters)
     for request in [*in_hand, *((more.deferred or ()) if more is not None else ())]:
         if request is not None:
-            request.fail(cell.dead())
+            request.fail(cell.dead() if started else not_started(cell))
     if more is not None:
         more.deferred = None
         if more.door is not None:

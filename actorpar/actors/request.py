@@ -88,8 +88,12 @@ class Request:
                 f"{self.cell.name} did not answer {self.message} within {seconds} s; "
                 "ref.within(seconds) sets another deadline"
             )
-        if self.error is not None:
-            raise self.error
+        error, self.error = self.error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # or it, its traceback and this frame would keep each other alive
         return self.value
 
     def expire(self) -> None:
@@ -108,6 +112,22 @@ class Request:
 
 #: What a handler has in hand that runs inside the asker's step: a Request is made only if it defers or suspends.
 LAZY: Final[Any] = type("Lazy", (), {"__repr__": lambda _: "LAZY"})()
+
+
+class _GivenAway:
+    """What a handler has in hand, after its first await, that deferred, forwarded or stashed its request."""
+
+    deferred = True
+    due = None
+
+    def is_due_from(self, cell: Cell) -> bool:
+        return False
+
+    def fail(self, error: BaseException) -> bool:
+        return False
+
+
+GIVEN_AWAY: Final[Any] = _GivenAway()
 
 
 class _Unasked(Request):

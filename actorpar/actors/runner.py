@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ..channels.process import Process
 from ..channels.runqueue import TaskProcess
 from .errors import ActorError
+from .kind import name_of
 from .request import Request
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Runner:
     def _make_process(self) -> Process[Any]:
         cell = self.cell
         return Process(cell.dispatcher.queue, None, cell.name, cell.context, self)
+
+    def handler_name(self) -> str:
+        """How the handler in hand is called."""
+        return name_of(self.process.get_coro())
 
     def suspend(self, signal: Any) -> None:
         """The handler yielded `signal` at its first step: from now on the run queue drives it."""
@@ -94,12 +99,15 @@ class Runner:
 class TaskRunner(Runner):
     """A runner where there is no run queue: each handler is an asyncio task of its own."""
 
-    __slots__ = ("letter", "task")
+    __slots__ = ("letter", "name", "task")
 
     def _make_process(self) -> Process[Any]:
         self.task: TaskProcess | None = None
         self.letter: Letter | None = None
         return cast("Process[Any]", None)
+
+    def handler_name(self) -> str:
+        return self.name
 
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run a handler as a task."""
@@ -111,6 +119,7 @@ class TaskRunner(Runner):
         except ActorError:  # a hook, which is no message
             self.letter = None
         self.suspended = True
+        self.name = name_of(coroutine)
         cell.dispatcher.waiting += 1
         self.task = TaskProcess(_contained(coroutine), loop=cell.dispatcher.loop, name=cell.name, context=cell.context)
         self.task.host = self  # type: ignore[attr-defined]  # by which a handler is known, as with a Process

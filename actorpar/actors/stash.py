@@ -64,7 +64,7 @@ def letter_of_turn(cell: Cell, request: Request | None) -> Letter:
         if dispatcher.inlined_cell is not cell:
             raise _too_late(cell)
         return Call(function, dispatcher.inlined_args, {}, Request(cell, name_of(function)))
-    if dispatcher.draining is not cell or (cell.runner is not None and cell.runner.suspended):
+    if dispatcher.draining is not cell:
         raise _too_late(cell)
     if cell.batch is None:
         single: Letter = dispatcher.single[0]
