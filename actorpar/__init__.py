@@ -106,8 +106,8 @@ if TYPE_CHECKING:
     from .channels.threads import ThreadSender as ThreadSender
     from .observe.inspection import ActorInfo as ActorInfo
     from .observe.sockets import ControlError as ControlError
-    from .run import Terminated as Terminated
-    from .run import run as run
+    from .running import Terminated as Terminated
+    from .running import run as run
     from .system import ActorSystem as ActorSystem
 
 _HOMES = {
@@ -144,7 +144,7 @@ _HOMES = {
     "channels.threads": "ThreadReceiver ThreadSender",
     "observe.inspection": "ActorInfo",
     "observe.sockets": "ControlError",
-    "run": "Terminated run",
+    "running": "Terminated run",
     "system": "ActorSystem",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

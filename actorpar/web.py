@@ -26,7 +26,7 @@ from yarl import URL
 
 from .actors.errors import ActorDead, AskTimeout, MailboxFull, Reject
 from .channels import env
-from .run import Terminated, run
+from .running import Terminated, run
 from .system import ActorSystem
 
 __all__ = ["attach", "close_websocket", "is_same_origin", "open_websocket", "serve", "serving", "system"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,3 +182,9 @@ def test_terminated_is_an_exit_with_the_status_that_a_shell_would_show() -> None
     ended = ap.Terminated()
     assert isinstance(ended, SystemExit)
     assert ended.code == 143
+
+
+def test_no_module_of_the_package_hides_a_public_name_once_it_is_imported() -> None:
+    package = Path(ap.__file__).parent
+    modules = {path.stem for path in package.glob("*.py")} | {path.name for path in package.iterdir() if path.is_dir()}
+    assert modules & set(ap.__all__) == set()
