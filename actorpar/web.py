@@ -155,7 +155,10 @@ async def _metrics(request: http.Request) -> http.Response:
 
 
 def is_same_origin(request: http.Request) -> bool:
-    """True unless a page of another site makes a browser send this request; what is no browser names no origin."""
+    """True unless a page of another site makes a browser send this request; what is no browser names no origin.
+
+    A proxy in front of the server has to pass on the `Host` that the browser sent.
+    """
     origin = request.headers.get("Origin")
     return origin is None or urlsplit(origin).netloc.lower() == request.host.lower()
 
@@ -241,10 +244,12 @@ async def serving(
         yield str(URL.build(scheme="http", host=host, port=runner.addresses[0][1]))
     finally:
         joined = app.get(_JOINED)
-        if joined is not None and joined.state == "ready":
-            joined.state = "draining"
-            await env.sleep(notice)
-        await runner.cleanup()
+        try:
+            if joined is not None and joined.state == "ready":
+                joined.state = "draining"
+                await env.sleep(notice)
+        finally:
+            await runner.cleanup()
 
 
 def serve(
