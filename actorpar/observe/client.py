@@ -10,6 +10,9 @@ from typing import cast
 from .snapshot import FORMAT, SystemSnapshot
 from .sockets import ControlError
 
+#: Seconds in which a system answers.
+PATIENCE = 5.0
+
 
 class Client:
     """`async with Client(path) as client: await client.snapshot()`.
@@ -30,14 +33,14 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         self._writer.transport.abort()
 
-    async def snapshot(self, seconds: float = 5.0) -> SystemSnapshot:
-        """The system as it is now; gives up after some seconds, for a system that is stuck answers nothing."""
+    async def snapshot(self) -> SystemSnapshot:
+        """The system as it is now; gives up after PATIENCE, for a loop that is blocked answers nothing."""
         try:
             self._writer.write(b'{"get": "snapshot"}\n')
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(PATIENCE):
                 line = await self._reader.readline()
         except TimeoutError:
-            raise ControlError(f"no answer within {seconds} s: the event loop of that program is blocked") from None
+            raise ControlError(f"no answer within {PATIENCE} s: the event loop of that program is blocked") from None
         except (OSError, ValueError) as error:
             raise ControlError(f"{self._path} broke off: {error}") from error
         if not line.endswith(b"\n"):

@@ -94,7 +94,7 @@ class _Conversation(asyncio.Protocol):
         uid = peer_uid(transport.get_extra_info("socket"))
         if len(self._control.clients) >= CLIENTS or uid not in (None, os.geteuid()):
             logger.warning("%s: refused a client of user %s", self._control.path, uid)
-            transport.abort()
+            self._transport.abort()
         else:
             self._control.clients.add(self._transport)
 

@@ -168,7 +168,7 @@ def task_of(runner: Any) -> Any:
 
 def message_of(runner: Any) -> str:
     """What a suspended handler is called."""
-    name = getattr(task_of(runner).get_coro(), "__name__", "a handler")
+    name: str = runner.handler_name()
     return _HOOKS.get(name, name)
 
 

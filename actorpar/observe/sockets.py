@@ -20,6 +20,8 @@ from ..channels.errors import ActorparError
 
 #: Bytes that the path of a Unix socket may have, on every system.
 PATH_BYTES: Final = 103
+#: Where the folder is if the user has no runtime directory.
+SHARED: Final = "/tmp"
 _NAME = re.compile(r"(\d+)-(.*)\.sock")
 
 
@@ -30,7 +32,7 @@ class ControlError(ActorparError):
 def folders() -> list[Path]:
     """The folders in which sockets may lie, the one for new sockets first."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    usual = Path(f"/tmp/actorpar-{os.getuid()}")
+    usual = Path(SHARED) / f"actorpar-{os.getuid()}"
     return [Path(runtime) / "actorpar", usual] if runtime else [usual]
 
 
