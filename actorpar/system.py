@@ -129,7 +129,7 @@ class ActorSystem:
         ends (CH-63). Keyword arguments: `functools.partial`, for a process.
         """
         if isinstance(target, type) and issubclass(target, Actor) and not self._leaving:
-            cell, waits = begin(self.root, kind_of(target), args, name)
+            cell, waits = begin(self._root or self.root, kind_of(target), args, name)
             if waits is not None:
                 await started(cell, waits)
             return cell

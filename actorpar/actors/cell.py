@@ -81,8 +81,12 @@ class Cell(ActorRef[Any]):
         except (KeyError, TypeError):
             return self._tell(method, () if arg is NO else (arg,), {})
         box = self.box
-        if box is not None and len(box) < self.limit:
-            box.append((function, arg))
+        if box is not None:
+            if len(box) < self.limit:
+                box.append((function, arg))
+                return True
+        elif self.state == IDLE and self.limit > 0:
+            self._put_first((function, arg))
             return True
         return self.put((function, arg))
 
@@ -187,12 +191,15 @@ class Cell(ActorRef[Any]):
             self.append(signal)
 
     def _put_first(self, letter: Letter) -> None:
-        if thread_id() != self.dispatcher.thread:
+        dispatcher = self.dispatcher
+        if thread_id() != dispatcher.thread:
             raise WrongLoop(f"{self.name} belongs to the event loop of another thread; cross with ref.threadsafe()")
         self.box = [letter]
         if self.state == IDLE:
             self.state = QUEUED
-            self.dispatcher.push(self)
+            dispatcher.todo.append(self)
+            if not dispatcher.scheduled:
+                dispatcher.schedule()
 
     def take_back(self) -> list[Letter]:
         """Everything that waits, oldest first, taken out; a turn in progress ends after the handler in hand."""

@@ -105,8 +105,12 @@ class Dispatcher:
         """A cell became QUEUED."""
         self.todo.append(cell)
         if not self.scheduled:
-            self.scheduled = True
-            self.queue.push(cast(Any, self))
+            self.schedule()
+
+    def schedule(self) -> None:
+        """Stand in the run queue."""
+        self.scheduled = True
+        self.queue.push(cast(Any, self))
 
     def run(self, step: object, nothing: None) -> Any:
         """One step of the run queue: turns until nothing is left to do, or STEP_SECONDS have passed."""

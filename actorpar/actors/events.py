@@ -74,17 +74,15 @@ class EventStream:
 
     def __init__(self) -> None:
         self._subscribers: list[tuple[tuple[type[Event], ...], Sender[Any]]] = []
-
-    @property
-    def wanted(self) -> bool:
-        """True while somebody has subscribed to something."""
-        return bool(self._subscribers)
+        #: True while somebody has subscribed to something; plain, for it is asked at each spawn.
+        self.wanted = False
 
     def subscribe(self, kind: type[E], /, *kinds: type[E], capacity: int = 1024) -> Receiver[E]:
         """Receive the events of these classes, and of their subclasses, from now on. Close the receiver to end it."""
         tx, rx = open_channel[E](capacity, overflow="drop_old", name=f"events {kind.__name__}")
         rx.core.check_loop()
         self._subscribers.append(((kind, *kinds), tx))
+        self.wanted = True
         return rx
 
     def publish(self, event: Event) -> None:
@@ -96,9 +94,11 @@ class EventStream:
                 except ChannelError:  # the receiver was closed
                     tx.close()
                     self._subscribers = [known for known in self._subscribers if known[1] is not tx]
+                    self.wanted = bool(self._subscribers)
 
     def close(self) -> None:
         """End the streams of all subscribers; what they have not received yet they still can."""
         for _, tx in self._subscribers:
             tx.close()
         self._subscribers.clear()
+        self.wanted = False

@@ -64,6 +64,7 @@ class Kind:
         "none",
         "one",
         "reentrant",
+        "starts",
         "stash",
     )
 
@@ -75,6 +76,7 @@ class Kind:
         self._traced: Kind | None = None
         self.stash = cls._stash
         self.hooks = {name for name in _HOOKS if getattr(cls, name) is not getattr(Actor, name)}
+        self.starts = "on_start" in self.hooks or "on_restart" in self.hooks
         self.messages: dict[Callable[..., Any], Message] = {}
         for name, named in _functions_of(cls).items():
             message = Message(name, named[0])

@@ -66,7 +66,11 @@ def begin(
         if args:
             parcel = Parcel()
             args = parcel.pack(args)
-        _make(cell, args, restart)
+        cls = kind.cls
+        actor: Actor = cls.__new__(cls, *args)
+        actor._cell = cell  # so that `self.ctx` works in `__init__` already
+        cell.actor = actor
+        actor.__init__(*args)  # type: ignore[misc]  # as calling the class does
     except BaseException as failure:
         if parcel is not None:
             parcel.unpack()
@@ -79,12 +83,16 @@ def begin(
         record.begun(cell)
     if link:
         bonds.link(parent, cell)
-    if "on_start" in kind.hooks or (restart is not None and "on_restart" in kind.hooks):
+    if kind.starts and ("on_start" in kind.hooks or restart is not None):
         waits = _run_hooks(cell, restart)
         if waits is not None:
             return cell, waits
     elif cell.box is None and cell.more is None and cell.stopping is None:
         cell.state = IDLE
+        dispatcher.counters.spawned += 1
+        if dispatcher.system.events.wanted:
+            dispatcher.system.started(cell, restart)
+        return cell, None
     if cell.stopping is not None:
         life.fail(cell, life.EndedEarly(), None)
         raise life.not_started(cell)
@@ -109,15 +117,6 @@ def _count(cell: Cell, restart: Restart | None) -> None:
     dispatcher.counters.spawned += 1
     if dispatcher.system.events.wanted:
         dispatcher.system.started(cell, restart)
-
-
-def _make(cell: Cell, args: tuple[Any, ...], restart: Restart | None) -> None:
-    """Make the object; `self.ctx` works in its `__init__` already."""
-    cls = cell.kind.cls
-    actor: Actor = cls.__new__(cls, *args)
-    actor._cell = cell
-    cell.actor = actor
-    actor.__init__(*args)  # type: ignore[misc]  # as calling the class does, once the runtime is reachable from it
 
 
 def _run_hooks(cell: Cell, restart: Restart | None) -> Request | None:
