@@ -39,6 +39,8 @@ PATIENCE = 10.0
 REFUSED = 50
 #: Seconds between two rooms that are killed for show.
 KILL_PAUSE = 2.0
+#: How long a room is away: long enough to be seen, and longer each time if it ends again and again.
+BACKOFF = ap.Backoff(0.4, 5.0)
 
 
 class NickTaken(ap.Reject):
@@ -291,7 +293,7 @@ class Hall(ap.Actor):
 
 def tree() -> ap.Strategy:
     """The tree above, for the supervisor at its root."""
-    rooms = ap.dynamic(intensity=10, period=10.0, backoff=ap.Backoff(0.4, 5.0))
+    rooms = ap.dynamic(intensity=10, period=10.0, backoff=BACKOFF)
     return ap.rest_for_one(
         ap.child(ap.Supervisor, rooms, id="rooms", name="rooms"),
         ap.child(ap.Supervisor, ap.dynamic(), id="users", name="users"),

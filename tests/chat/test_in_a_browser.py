@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+import actorpar as ap
 from actorpar import web
+from examples.chat import actors
 from examples.chat.app import make_app
 
 from .browser import CHROMIUM, Browser, Page, browsing
@@ -88,7 +90,15 @@ async def test_a_room_is_killed_under_two_browsers_and_comes_back_with_its_histo
     assert browser.complaints == []
 
 
-async def test_what_is_typed_while_the_room_is_away_arrives_when_it_is_back(address: str, browser: Browser) -> None:
+async def test_what_is_typed_while_the_room_is_away_arrives_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, browser: Browser
+) -> None:
+    monkeypatch.setattr(actors, "BACKOFF", ap.Backoff(2.0, 2.0))  # a browser on a busy machine needs time to type
+    async with web.serving(make_app(), port=0) as address:
+        await type_while_away(address, browser)
+
+
+async def type_while_away(address: str, browser: Browser) -> None:
     ada, bob = await browser.open(address), await browser.open(address)
     await enter(ada, "Ada")
     await enter(bob, "Bob")

@@ -169,7 +169,8 @@ async def test_a_person_who_vanishes_has_left() -> None:
         assert await ada.until("left") == [{"type": "left", "nick": "Bob"}]
 
 
-async def test_who_comes_while_the_room_is_away_is_asked_to_try_again() -> None:
+async def test_who_comes_while_the_room_is_away_is_asked_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actors, "BACKOFF", ap.Backoff(5.0, 5.0))
     async with serving_chat() as site:
         ada = await site.person("Ada")
         await ada.until("welcome")
