@@ -11,11 +11,12 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..channels.runqueue import current
+from . import handlers
 from .entry import Call
-from .errors import AskToSelf, MailboxFull
+from .errors import AskCycle, AskToSelf, MailboxFull
 from .kind import name_of
 from .reply import failure_for_asker
-from .request import LAZY, Request
+from .request import GIVEN_AWAY, LAZY, Request
 from .runner import SUSPENDED, Runner
 from .states import BUSY, DEAD, IDLE
 
@@ -95,7 +96,7 @@ def _enter(dispatcher: Dispatcher, cell: Cell, coroutine: Any) -> Any:
     """Run a handler that is a coroutine: what it returned, or the Request that it deferred or suspended in."""
     dispatcher.depth += 1
     try:
-        result = dispatcher.enter(cell, coroutine, LAZY, False)
+        result = handlers.enter(cell, coroutine, LAZY, False)
     except BaseException as failure:
         if cell.runner is not None:
             cell.runner.request = None
@@ -117,7 +118,7 @@ def _enter(dispatcher: Dispatcher, cell: Cell, coroutine: Any) -> Any:
 def _failed(dispatcher: Dispatcher, cell: Cell, failure: BaseException) -> BaseException:
     """A handler raised: the actor fails or not, and the asker gets this."""
     error = failure_for_asker(Request(cell, name_of(dispatcher.inlined_function)), failure)
-    dispatcher.failed(cell, failure, None)
+    handlers.failed(cell, failure, None)
     return error
 
 
@@ -137,7 +138,21 @@ def queue_request(
         raise MailboxFull(f"the mailbox of {cell.name} is full ({len(cell)} messages); {name} was not asked")
     request = Request(cell, name, asker)
     if dispatcher.debug:
-        dispatcher.check_cycle(request)
+        _refuse_a_ring(request, dispatcher.running_runner())
     dispatcher.counters.asked += 1
     cell.put(dispatcher.observed(cell, Call(function, args, kwargs, request)))
     return request
+
+
+def _refuse_a_ring(request: Request, runner: Runner | None) -> None:
+    """In debug mode: raise AskCycle if the asker works for a request that leads back to the asked actor (AC-17)."""
+    if runner is None or runner.request is None or runner.request is GIVEN_AWAY:
+        return
+    request.chain = runner.request
+    names = [request.cell.name]
+    link: Request | None = request
+    while link is not None and link.asker is not None:
+        names.append(link.asker.name)
+        if link.asker is request.cell and not request.cell.kind.reentrant:
+            raise AskCycle("a ring of asks, in which each waits for the next: " + " <- ".join(names))
+        link = link.chain

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from ..channels.env import thread_id
 from ..channels.errors import WrongLoop
 from ..channels.process import pause
-from .asking import begin_ask
 from .belongings import Belongings, more_of
 from .entry import NO, Call, Entry, Letter
 from .errors import ActorDead
@@ -112,7 +111,7 @@ class Cell(ActorRef[Any]):
             queue.fuel -= 1
         elif dispatcher.is_spent():
             await pause()
-        result = begin_ask(self, method, args, kwargs)
+        result = asking.begin_ask(self, method, args, kwargs)
         return await result.wait(DEADLINE) if type(result) is Request else result
 
     async def ask_within(self, seconds: float | None, method: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -122,7 +121,7 @@ class Cell(ActorRef[Any]):
             await pause()
         dispatcher.within = seconds
         try:
-            result = begin_ask(self, method, args, kwargs)
+            result = asking.begin_ask(self, method, args, kwargs)
         finally:
             dispatcher.within = DEADLINE
         return await result.wait(seconds) if type(result) is Request else result
@@ -243,3 +242,6 @@ class Cell(ActorRef[Any]):
     def dead(self) -> ActorDead:
         """The error that tells that this actor has ended."""
         return ActorDead(f"{self.name} has ended: {self.stopping}", self.stopping)
+
+
+from . import asking  # noqa: E402  # at the end: what it imports needs Cell

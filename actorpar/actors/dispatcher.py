@@ -12,7 +12,6 @@ Invariants
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 from collections.abc import Callable
 from itertools import islice
@@ -31,21 +30,22 @@ from .belongings import more_of
 from .cell import Cell
 from .counters import Counters
 from .deadlines import Deadlines
-from .entry import NO, Call, Letter
-from .errors import AskCycle, Reject
-from .reason import Reason
+from .entry import NO, Call, Entry, Letter
+from .handlers import enter, failed
 from .ref import DEADLINE
-from .reply import Forwarded, failure_for_asker
-from .request import GIVEN_AWAY, LAZY, PENDING, Request
-from .runner import SUSPENDED, Runner, TaskRunner
-from .states import BUSY, ENDING, IDLE, QUEUED, STARTING
+from .request import PENDING, Request
+from .runner import SUSPENDED, Runner
+from .states import BUSY, IDLE, QUEUED
 
 if TYPE_CHECKING:
     from ..system import ActorSystem
+    from .actor import Actor
 
 #: Messages of one actor before the next has its turn, while handlers are quick, and when they were slow (CH-17).
 TURN: Final = 256
 SLOW_TURN: Final = 8
+#: One in so many turns is measured, where somebody wants samples.
+SAMPLED: Final = 64
 #: Seconds of a step, after which processes have theirs; the clock is read each CHECK messages.
 STEP_SECONDS: Final = 0.00025
 CHECK: Final = 64
@@ -55,10 +55,10 @@ class Dispatcher:
     """The turns of the actors of one system. To the run queue it looks like a process that never ends."""
 
     __slots__ = (
-        "_on_queue", "base", "cell", "counters", "deadlines", "debug", "depth", "draining", "inlined",
-        "inlined_args", "inlined_cell", "inlined_function", "loop", "most", "observe",
-        "observes_all", "queue", "request", "sample", "scheduled", "scratch",
-        "serial", "single", "suspended_request", "system", "thread", "todo", "untaken", "waiting", "within",
+        "base", "cell", "counters", "deadlines", "debug", "depth", "draining", "inlined", "inlined_args",
+        "inlined_cell", "inlined_function", "loop", "most", "observe", "observes_all", "on_queue", "queue",
+        "request", "sample", "scheduled", "scratch", "serial", "single", "suspended_request", "system", "thread",
+        "todo", "unsampled", "untaken", "waiting", "within",
     )  # fmt: skip
 
     # what the run queue asks of a process
@@ -80,6 +80,7 @@ class Dispatcher:
         #: Asks that run inside one another now. In debug mode none does, so that a ring of asks is seen (AC-17).
         self.depth = INLINE_DEPTH if self.debug else 0
         self.waiting = 0  # handlers that are suspended now
+        self.unsampled = 0  # turns since the last one that was measured
         self.most = TURN  # messages of one turn
         self.untaken = 0  # letters that were taken back from the turn in progress
         self.cell: Cell | None = None
@@ -97,7 +98,7 @@ class Dispatcher:
         self.deadlines: Deadlines[Request] = Deadlines(self.loop, Request.expire)
         self.observe: Callable[[Cell, Call], Call] | None = None
         self.sample: Callable[[Cell, float, int], None] | None = None
-        self._on_queue = is_active() and not env.plain_tasks
+        self.on_queue = is_active() and not env.plain_tasks
 
     # -- turns
 
@@ -115,44 +116,55 @@ class Dispatcher:
     def run(self, step: object, nothing: None) -> Any:
         """One step of the run queue: turns until nothing is left to do, or STEP_SECONDS have passed."""
         current.pop(self.loop, None)  # a plain handler has no task
-        todo, clock, base, sample = self.todo, env.clock, self.base, self.sample
+        todo, clock, base = self.todo, env.clock, self.base
+        take, drain = todo.popleft, self._drain
         now = clock()
         end = now + STEP_SECONDS
-        turns = total = 0
-        left = CHECK
+        before = self.unsampled
+        unsampled, total, left = before, 0, CHECK
         try:
             while todo:
-                cell = todo.popleft()
+                cell = take()
                 if cell.state != QUEUED:
                     continue
                 if cell.stopping is not None:
                     life.run_end(cell)
                     continue
-                turns += 1
-                started = clock() if sample is not None and not (self.counters.turns + turns) & 63 else None
-                if cell.context is not None:
-                    handled = cell.context.run(self._drain, cell)
+                context = cell.context
+                unsampled += 1
+                if unsampled == SAMPLED and self.sample is not None:
+                    handled = self._sampled(cell, self.sample)
+                elif context is not None:
+                    handled = context.run(drain, cell)
                 else:
-                    scratch = self.scratch
-                    handled = scratch.run(self._drain, cell)
-                    if scratch != base and scratch is self.scratch:
+                    context = self.scratch
+                    handled = context.run(drain, cell)
+                    if context != base and context is self.scratch:
                         self.adopt(cell)
-                if started is not None and sample is not None:
-                    sample(cell, clock() - started, handled)
                 cell.handled += handled
                 total += handled
                 left -= handled + 1
                 if left <= 0:
-                    before, now = now, clock()
+                    left, then, now = CHECK, now, clock()
                     # As in the run queue: slow handlers mean short turns, or sockets and timers would wait for them.
-                    self.most = SLOW_TURN if now - before > STEP_SECONDS else min(TURN, 2 * self.most)
+                    self.most = SLOW_TURN if now - then > STEP_SECONDS else min(TURN, 2 * self.most)
                     if now >= end:
                         return None if todo else self._done()
-                    left = CHECK
             return self._done()
         finally:
-            self.counters.turns += turns
+            self.unsampled = unsampled % SAMPLED
+            self.counters.turns += unsampled - before
             self.counters.handled += total
+
+    def _sampled(self, cell: Cell, sample: Callable[[Cell, float, int], None]) -> int:
+        """A turn whose time is measured."""
+        started = env.clock()
+        context = cell.context or self.scratch
+        handled = context.run(self._drain, cell)
+        if context is self.scratch and context != self.base:
+            self.adopt(cell)
+        sample(cell, env.clock() - started, handled)
+        return handled
 
     def fall(self, failure: BaseException) -> None:
         """A turn failed, and not in a handler: this is a defect of the runtime. The other actors go on."""
@@ -192,7 +204,6 @@ class Dispatcher:
         self.cell = self.draining = cell
         self.single = letters
         self.untaken = 0
-        request = None
         suspended = False
         letter: Any  # a tuple or an Entry: the test of its type is not one that a checker narrows by
         try:
@@ -200,35 +211,18 @@ class Dispatcher:
                 if type(letter) is tuple:
                     function, arg = letter
                     result = function(actor) if arg is NO else function(actor, arg)
-                    if type(result) is CoroutineType and self.enter(cell, result, None, True) is SUSPENDED:
-                        suspended = not cell.kind.reentrant
-                        if suspended:
-                            break
-                    continue
-                request = self.request = letter.request
-                if request is not None:
-                    if request.state != PENDING:
-                        self.counters.expired += 1
-                        request = self.request = None
+                    if type(result) is not CoroutineType:
                         continue
-                    request.deferred = False  # it may have been stashed, or forwarded to this actor
-                if letter.is_signal:
-                    more_of(cell).signals -= 1
-                result = letter.call(actor)
-                if type(result) is CoroutineType:
-                    result = self.enter(cell, result, request, True)
-                    if result is SUSPENDED:
-                        suspended = not cell.kind.reentrant
-                        if suspended:
-                            break
-                        request = self.request = None
-                        continue
-                if request is not None and request.is_due_from(cell):
-                    request.answer(result)
-                request = self.request = None
+                    result = enter(cell, result, None, True)
+                else:
+                    result = self._handle(cell, actor, letter)
+                if result is SUSPENDED and not cell.kind.reentrant:
+                    suspended = True
+                    break
         except BaseException as failure:
+            request = self.request
             self._leave()
-            self.failed(cell, failure, request)
+            failed(cell, failure, request)
         else:
             self.cell = self.draining = self.request = self.single = None
             if suspended:
@@ -239,6 +233,26 @@ class Dispatcher:
             else:
                 self.settle(cell)
         return before - length_hint(left) - self.untaken if left else 1
+
+    def _handle(self, cell: Cell, actor: Actor, letter: Entry) -> Any:
+        """Handle what is no told message with one argument or none. SUSPENDED, or anything else."""
+        request = letter.request
+        if request is not None:
+            if request.state != PENDING:
+                self.counters.expired += 1
+                return None
+            self.request = request
+            request.deferred = False  # it may have been stashed, or forwarded to this actor
+        if letter.is_signal:
+            more_of(cell).signals -= 1
+        result = letter.call(actor)
+        if type(result) is CoroutineType:
+            result = enter(cell, result, request, True)
+        if request is not None:
+            self.request = None
+            if result is not SUSPENDED and request.is_due_from(cell):
+                request.answer(result)
+        return result
 
     def _leave(self) -> None:
         self.cell = self.draining = self.request = self.single = None
@@ -272,117 +286,6 @@ class Dispatcher:
         else:
             cell.state = IDLE
 
-    # -- handlers that are coroutines
-
-    def enter(self, cell: Cell, coroutine: Any, request: Request | None, inside: bool) -> Any:
-        """Run a coroutine of the actor to its first suspension: what it returned, or SUSPENDED.
-
-        `inside`: the context of the actor is entered already. What it raises is raised here.
-        """
-        runner = cell.runner
-        if runner is None or runner.suspended:
-            runner = self._new_runner(cell)
-        runner.request = request
-        process = runner.process
-        if process is None:
-            runner.start(coroutine)
-            return self._suspended(cell, runner)
-        process._coroutine = coroutine
-        loop, outer = self.loop, self.cell
-        task = current.get(loop)
-        self.cell = None
-        current[loop] = process
-        try:
-            signal = coroutine.send(None) if inside else process.run(coroutine.send, None)
-        except BaseException as end:
-            process._coroutine = None  # type: ignore[assignment]  # between two handlers
-            if process._cancel_requests:
-                process.rest()
-            if type(end) is StopIteration:
-                return end.value
-            raise
-        finally:
-            self.cell = outer
-            if task is None:
-                current.pop(loop, None)
-            else:
-                current[loop] = task
-        runner.suspend(signal)
-        return self._suspended(cell, runner)
-
-    def _suspended(self, cell: Cell, runner: Runner) -> Any:
-        request = runner.request
-        if request is LAZY:
-            request = runner.request = Request(cell, runner.handler_name(), self.running())
-        elif request is not None and request.deferred:
-            runner.request = GIVEN_AWAY
-        self.suspended_request = request
-        if cell.kind.reentrant and cell.state == BUSY:
-            more_of(cell).runners[runner] = None
-        if cell.stopping is not None:
-            life.suspended_in_vain(cell)
-        return SUSPENDED
-
-    def _new_runner(self, cell: Cell) -> Runner:
-        self.adopt(cell)
-        runner = Runner(cell) if self._on_queue else TaskRunner(cell)
-        if cell.runner is None:
-            cell.runner = runner
-        return runner
-
-    # -- how handlers end
-
-    def finished(self, runner: Runner) -> None:
-        """A handler that was suspended has ended; so may have the hooks of the start or of the end."""
-        cell = runner.cell
-        self._forget(cell, runner)
-        if cell.state == ENDING:
-            if not life.runners_of(cell):
-                life.bury(cell)
-        elif (
-            cell.state == STARTING
-            or (cell.state == BUSY and not cell.kind.reentrant)
-            or (cell.stopping is not None and cell.state != life.DEAD)
-        ):
-            self.settle(cell)
-
-    def failed(self, cell: Cell, failure: BaseException, request: Request | None, runner: Runner | None = None) -> None:
-        """A handler raised: a rejected request is an answer, everything else is the end of the actor (AC-18)."""
-        if runner is not None:
-            self._forget(cell, runner)
-        if cell.more is not None and cell.more.unborn:
-            life.fail(cell, failure, request)
-            if request is not None:
-                request.fail(life.not_started(cell))
-            return
-        if request is not None and request is not LAZY and cell.state != STARTING and request.is_due_from(cell):
-            ordered = isinstance(failure, asyncio.CancelledError) and life.is_hurried(cell)
-            request.fail(cell.dead() if ordered else failure_for_asker(request, failure))
-        if cell.state == life.DEAD:
-            return
-        if isinstance(failure, Reject) and cell.state not in (STARTING, ENDING):
-            self.counters.rejected += 1
-            if runner is None or not cell.kind.reentrant or cell.stopping is not None:
-                self.settle(cell)
-        else:
-            life.fail(cell, failure, request)
-
-    def _forget(self, cell: Cell, runner: Runner) -> None:
-        if cell.more is not None:
-            cell.more.runners.pop(runner, None)
-
-    def withdrawn(self, request: Request) -> None:
-        """An asker gave up (AC-22)."""
-        cell = request.cell
-        if cell.state in (BUSY, IDLE, QUEUED) and "on_withdrawn" in cell.kind.hooks:
-            more = cell.more
-            in_hand = cell.runner is not None and cell.runner.request is request
-            if in_hand or request.deferred or (more is not None and any(r.request is request for r in more.runners)):
-                try:
-                    cell.actor.on_withdrawn(Forwarded(request))
-                except Exception as failure:  # whoever gave up must not be raised what another actor's hook raises
-                    life.stop(cell, Reason("error", error=failure), hurry=True)
-
     # -- who and what
 
     def is_spent(self) -> bool:
@@ -402,20 +305,6 @@ class Dispatcher:
         """The runner of the `async def` handler that runs now."""
         host = getattr(current.get(self.loop), "host", None)
         return host if isinstance(host, Runner) else None
-
-    def check_cycle(self, request: Request) -> None:
-        """In debug mode: raise AskCycle if the asker works for a request that leads back to the asked actor (AC-17)."""
-        runner = self.running_runner()
-        if runner is None or runner.request is None or runner.request is LAZY:
-            return
-        request.chain = runner.request
-        names = [request.cell.name]
-        link: Request | None = request
-        while link is not None and link.asker is not None:
-            names.append(link.asker.name)
-            if link.asker is request.cell and not request.cell.kind.reentrant:
-                raise AskCycle("a ring of asks, in which each waits for the next: " + " <- ".join(names))
-            link = link.chain
 
     def observed(self, cell: Cell, call: Call) -> Call:
         """Where messages are traced, the call as the tracer wants it."""

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final
 
-from . import bonds
+from . import bonds, handlers
 from .belongings import more_of
 from .cell import Cell
 from .entry import Entry, Letter
@@ -229,7 +229,7 @@ def run_end(cell: Cell) -> None:
         return
     cell.state = ENDING
     try:
-        if cell.dispatcher.enter(cell, _hooks_of_the_end(cell, reason), None, False) is SUSPENDED:
+        if handlers.enter(cell, _hooks_of_the_end(cell, reason), None, False) is SUSPENDED:
             return
     except asyncio.CancelledError:
         pass

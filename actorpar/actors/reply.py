@@ -6,8 +6,9 @@ from typing import Any, Generic, TypeVar
 
 from ..channels.env import thread_id
 from .errors import BrokenPromise, HandlerFailed, Reject
-from .reason import describe
+from .reason import Reason, describe
 from .request import PENDING, Request
+from .states import BUSY, IDLE, QUEUED
 
 R = TypeVar("R")
 
@@ -88,3 +89,18 @@ def failure_for_asker(request: Request, error: BaseException) -> BaseException:
     failed = HandlerFailed(f"{request.cell.name}: the handler of {request.message} raised {describe(error)}")
     failed.__cause__ = error
     return failed
+
+
+def withdrawn(request: Request) -> None:
+    """The asker gave up on a request: tell an actor that wants to know and has it in hand, or deferred it (AC-22)."""
+    cell = request.cell
+    if "on_withdrawn" not in cell.kind.hooks or cell.state not in (IDLE, QUEUED, BUSY):
+        return
+    runners = [] if cell.runner is None else [cell.runner, *(cell.more.runners if cell.more is not None else ())]
+    if request.deferred or any(runner.request is request for runner in runners):
+        try:
+            cell.actor.on_withdrawn(Forwarded(request))
+        except Exception as failure:  # whoever gave up must not be raised what another actor's hook raises
+            from .life import stop
+
+            stop(cell, Reason("error", error=failure), hurry=True)

@@ -107,7 +107,9 @@ class Request:
         """The asker gave up: the handler will not be called, or its answer will be dropped."""
         if self.state == PENDING:
             self.state = WITHDRAWN
-            self.cell.dispatcher.withdrawn(self)
+            from .reply import withdrawn
+
+            withdrawn(self)
 
 
 #: What a handler has in hand that runs inside the asker's step: a Request is made only if it defers or suspends.

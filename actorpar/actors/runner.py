@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..channels.process import Process
 from ..channels.runqueue import TaskProcess
+from . import handlers
 from .errors import ActorError
 from .kind import name_of
 from .request import Request
@@ -59,11 +60,11 @@ class Runner:
         request = self._ended()
         if request is not None and request.is_due_from(self.cell):
             request.answer(value)
-        self.cell.dispatcher.finished(self)
+        handlers.finished(self)
 
     def raised(self, process: Any, failure: BaseException) -> None:
         """The suspended handler raised."""
-        self.cell.dispatcher.failed(self.cell, failure, self._ended(), self)
+        handlers.failed(self.cell, failure, self._ended(), self)
 
     def _ended(self) -> Request | None:
         self.suspended = False

@@ -15,6 +15,7 @@ from .actor import Actor
 from .belongings import more_of
 from .cell import Cell
 from .errors import StartFailed
+from .handlers import enter, failed
 from .kind import Kind
 from .reason import Reason, Restart, describe
 from .request import Request
@@ -121,13 +122,12 @@ def _count(cell: Cell, restart: Restart | None) -> None:
 
 def _run_hooks(cell: Cell, restart: Restart | None) -> Request | None:
     """Run the hooks of the start. A Request: they are not done yet, and it waits for them."""
-    dispatcher = cell.dispatcher
     request = Request(cell, "on_start")
     try:
-        if dispatcher.enter(cell, _hooks_of_the_start(cell, restart), request, False) is SUSPENDED:
+        if enter(cell, _hooks_of_the_start(cell, restart), request, False) is SUSPENDED:
             return request
     except BaseException as failure:
-        dispatcher.failed(cell, failure, None)
+        failed(cell, failure, None)
         if isinstance(failure, life.EndedEarly):
             raise life.not_started(cell) from None
         raise _start_failed(cell, failure) from failure
