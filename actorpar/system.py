@@ -99,6 +99,7 @@ class ActorSystem:
         #: What happens: starts, ends, dead letters.
         self.events = EventStream()
         self._group = _SystemGroup(name)
+        self._owned = _SystemGroup(name)  # the processes of actors, which end with these
         self._dispatcher: Dispatcher | None = None
         self._root: Cell | None = None
         self._leaving = False
@@ -197,6 +198,7 @@ class ActorSystem:
             raise ActorError(f"{self.name}: a system runs once; make another ActorSystem")
         self._control = await open_control(self, self._control_wanted)
         await self._group.__aenter__()
+        await self._owned.__aenter__()
         self._dispatcher = Dispatcher(run_queue(), self)
         self._dispatcher.sample = self._samples
         self.dead_letters = DeadLetters(self._dispatcher.counters, self.events)
@@ -211,7 +213,10 @@ class ActorSystem:
         try:
             await self._group.__aexit__(kind, exc, tb)
         finally:
-            await self._end_actors()
+            try:
+                await self._end_actors()
+            finally:
+                await self._owned.__aexit__(None, None, None)
 
     async def _end_actors(self) -> None:
         """Stop the actors, the last first; a cancellation meanwhile hurries them."""
@@ -285,8 +290,9 @@ class ActorSystem:
             if self._leaving and parent is self._root:
                 raise ActorError(f"{self.name}: the block has ended, nothing can be spawned any more")
             return await spawn(parent, kind_of(target), args, name=name, link=link)
-        process = self._group.spawn(target, *args, name=name, propagate=propagate)
-        if parent is not self._root:
+        owner = self._group if parent is self._root else self._owned
+        process = owner.spawn(target, *args, name=name, propagate=propagate)
+        if owner is self._owned:
             more = more_of(parent)
             more.processes = more.processes or {}
             more.processes[process] = None
