@@ -7,6 +7,7 @@ through `flavors.base.Flavor`.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from types import TracebackType
 from typing import Any, Self
@@ -142,7 +143,7 @@ class End:
 
     def __del__(self) -> None:
         core = getattr(self, "core", None)
-        if core is None or not core.expects_close():
+        if core is None or sys.is_finalizing() or not core.expects_close():
             return
         heir = type(self)(core)
         loop = core.queue.loop

@@ -18,6 +18,7 @@ import collections
 import concurrent.futures
 import functools
 import math
+import sys
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
@@ -88,7 +89,7 @@ class _ThreadEnd:
         self.close()
 
     def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
+        if not getattr(self, "_closed", True) and not sys.is_finalizing():
             self.close()
             message = f"an open {type(self).__name__} of {self.name} was dropped; close it"
             warnings.warn(message, ResourceWarning, stacklevel=2, source=self)

@@ -22,8 +22,9 @@ class Belongings:
     """Each field is None or empty until it is needed; all are released before the end is told to others (AC-25)."""
 
     __slots__ = (
-        "children", "deferred", "doomed", "door", "ends", "feeds", "groups", "held", "hurried", "killed", "links",
-        "names", "on_end", "processes", "runners", "signals", "stash", "timers", "unborn", "watchers", "watching",
+        "children", "deferred", "doomed", "door", "ends", "feeds", "grace", "groups", "held", "hurried", "killed",
+        "links", "names", "on_end", "processes", "runners", "signals", "stash", "timers", "unborn", "watchers",
+        "watching",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -46,6 +47,7 @@ class Belongings:
         self.hurried = False  # its end does not wait for the handler in hand
         self.killed = False  # no code of the user runs any more
         self.doomed = False  # its handler was cancelled by a kill
+        self.grace: asyncio.TimerHandle | None = None  # when that handler is closed
         self.unborn = False  # it was killed before it had started
         self.door: Any = None  # the sending side of a channel, for those who wait for room
 

@@ -48,6 +48,8 @@ SLOW_TURN: Final = 8
 SAMPLED: Final = 64
 #: Seconds of a step, after which processes have theirs; the clock is read each CHECK messages.
 STEP_SECONDS: Final = 0.00025
+#: Messages of a step at most, for a clock that stands still meanwhile, as virtual time does.
+STEP_MESSAGES: Final = 8192
 CHECK: Final = 64
 
 
@@ -148,7 +150,7 @@ class Dispatcher:
                     left, then, now = CHECK, now, clock()
                     # As in the run queue: slow handlers mean short turns, or sockets and timers would wait for them.
                     self.most = SLOW_TURN if now - then > STEP_SECONDS else min(TURN, 2 * self.most)
-                    if now >= end:
+                    if now >= end or total >= STEP_MESSAGES:
                         return None if todo else self._done()
             return self._done()
         finally:

@@ -96,7 +96,7 @@ def _doom(cell: Cell, suspended: list[Runner]) -> None:
     cell.state = ENDING
     for runner in suspended:
         runner.cancel()
-    cell.dispatcher.loop.call_later(KILL_GRACE, _abandon, cell)
+    more_of(cell).grace = cell.dispatcher.loop.call_later(KILL_GRACE, _abandon, cell)
 
 
 def suspended_in_vain(cell: Cell) -> None:
@@ -332,6 +332,8 @@ def bury(cell: Cell) -> None:
         if request is not None:
             request.fail(cell.dead() if started else not_started(cell))
     if more is not None:
+        if more.grace is not None:
+            more.grace.cancel()
         more.deferred = None
         if more.door is not None:
             more.door.core.bury()
