@@ -251,6 +251,8 @@ class ActorSystem:
             await life.ended(next(reversed(children)))
 
     def _kill_all(self) -> None:
+        for cell in list(reversed(self._top_actors())):
+            life.stop(cell)  # what has nothing in hand and no hook ends at once
         left = list(reversed(self._top_actors()))
         if left:
             self.killed += tuple(cell.name for cell in left)

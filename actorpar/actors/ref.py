@@ -7,7 +7,7 @@ with a deadline of its own; a reference to an actor on another node will be one 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, overload
 
 from .actor import Actor
 from .reply import Reply
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
 A_co = TypeVar("A_co", bound=Actor, covariant=True)
 
 #: Seconds after which an ask gives up, unless `within` says otherwise (AC-14).
@@ -81,8 +82,8 @@ class ActorRef(Generic[A_co]):
         """Send a message; wait while the mailbox is full. Raises ActorDead. Cancelled: it was not sent (CH-53)."""
         raise NotImplementedError
 
-    def teller(self, method: Callable[Concatenate[A_co, P], object], /) -> Callable[P, bool]:
-        """`tell` with the message chosen once: a function of its arguments, a third cheaper than `tell`."""
+    def teller(self, method: Callable[[A_co, *Ts], object], /) -> Callable[[*Ts], bool]:
+        """`tell` with the message chosen once: a function of its plain arguments, a fifth cheaper than `tell`."""
         raise NotImplementedError
 
     def within(self, seconds: float | None) -> ActorRef[A_co]:
