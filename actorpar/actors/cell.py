@@ -89,7 +89,7 @@ class Cell(ActorRef[Any]):
             return True
         return self.put((function, arg))
 
-    def teller(self, method: Callable[..., object], /) -> Callable[..., bool]:
+    def teller(self, method: Callable[..., object], /) -> Any:
         message = self.message(method)
         function = message.function
         if message.needs_names or not message.least <= 1 <= message.most or not self.kind.one:

@@ -75,7 +75,7 @@ class ChildSpec(Lender, Generic[Ref]):
     def label(self) -> str:
         """What the child is called where its spec gives no id: its name, or that of its class or function."""
         target = getattr(self.target, "func", self.target)  # of a functools.partial
-        return self.id or self.name or getattr(target, "__name__", type(target).__name__)
+        return self.id or self.name or str(getattr(target, "__name__", type(target).__name__))
 
     @property
     def kind(self) -> ChildKind:
@@ -117,7 +117,7 @@ def child(
     restart: RestartType = ..., shutdown: Shutdown = ..., significant: bool = ..., keep_mailbox: bool = ...,
 ) -> ChildSpec[ActorRef[A]]: ...  # fmt: skip
 def child(
-    target: Callable[..., Any], /, *args: Any, id: str | None = None, name: str | None = None,
+    target: Callable[[*Ts], Any], /, *args: *Ts, id: str | None = None, name: str | None = None,
     restart: RestartType = "permanent", shutdown: Shutdown = _BY_KIND, significant: bool = False,
     keep_mailbox: bool = False,
 ) -> ChildSpec[Any]:  # fmt: skip
@@ -145,9 +145,8 @@ def child(
         raise InvalidChild(f"{target!r}: a permanent child never ends for good, so it cannot be significant (AC-43)")
     if keep_mailbox and not actor:
         raise InvalidChild(f"{target!r} is a process and has no mailbox to keep; its channels outlive it anyway")
-    parcel = Parcel()
-    target, args = parcel.pack((target, args))
-    return ChildSpec(target, args, id, name, restart, shutdown, significant, keep_mailbox)
+    function, moved = Parcel().pack((target, args))
+    return ChildSpec(function, moved, id, name, restart, shutdown, significant, keep_mailbox)
 
 
 def _check(target: object, id: object, name: object, restart: object, shutdown: Any) -> None:

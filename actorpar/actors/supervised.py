@@ -143,6 +143,7 @@ class Child:
 
     async def _start(self, restart: Restart | None) -> None:
         spec = self.spec
+        target: Any
         target, args = (spec.target, spec.args) if not spec.ends else lend((spec.target, spec.args))
         try:
             if spec.is_actor:

@@ -14,7 +14,7 @@ import collections
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from . import life
 from .actor import Actor
@@ -193,7 +193,8 @@ class Supervisor(Actor, reentrant=True):
         self._working = True
         try:
             while self._changes and self._cell.stopping is None:
-                await self._changes.popleft()()
+                await self._changes[0]()  # it stays there meanwhile: if this is cancelled its reply must outlive us
+                self._changes.popleft()
         except asyncio.CancelledError:
             life.stop(self._cell, SHUTDOWN, hurry=True)  # whoever cancels its task means the supervisor (AC-48)
             raise
@@ -210,9 +211,11 @@ class Supervisor(Actor, reentrant=True):
                 await self._family.stop_all()
             raise
 
-    async def _stop_children(self) -> None:  # type: ignore[override]  # the runtime calls it in place of its own
+    async def _end_children(self) -> None:
         reason = self._cell.stopping or SHUTDOWN
         await self._family.stop_all(SHUTDOWN if not reason.root.abnormal else Reason("shutdown", cause=reason))
+
+    _stop_children: ClassVar[Callable[[Any], Coroutine[Any, Any, None]] | None] = _end_children
 
     def _buried(self, cell: Cell, reason: Reason) -> None:
         root = reason.root

@@ -39,7 +39,7 @@ class Timed(ActorRef[Any]):
     async def send(self, method: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
         await self.cell.send(method, *args, **kwargs)
 
-    def teller(self, method: Callable[..., object], /) -> Callable[..., bool]:
+    def teller(self, method: Callable[..., object], /) -> Any:
         return self.cell.teller(method)
 
     def within(self, seconds: float | None) -> ActorRef[Any]:

@@ -101,6 +101,7 @@ async def telling(ref: ap.ActorRef[Stats]) -> None:
     ref.teller(Other.shout)  # type: ignore
     ref.teller(Stats.add)("1")  # type: ignore
     ref.teller(Stats.add)()  # type: ignore
+    ref.teller(Stats.add)(n=1)  # type: ignore
     ap.send_to(ref, Stats.add)  # type: ignore
     ap.send_to(ref, Stats.add, "1")  # type: ignore
     ap.send_to(ref, Other.shout)  # type: ignore
