@@ -74,11 +74,6 @@ def test_ci_runs_the_test_command_of_the_readme_literally() -> None:
     assert commands[1] in read(ROOT / ".ci" / "run")
 
 
-def test_the_rules_of_semantics_are_all_there_and_in_order() -> None:
-    numbers = re.findall(r"^\*\*CH-(\d+)\*\*", read(ROOT / "docs" / "semantics.md"), re.MULTILINE)
-    assert [int(number) for number in numbers] == list(range(1, 64))
-
-
 def test_the_architecture_page_names_every_file_of_the_core() -> None:
     page = read(ROOT / "docs" / "architecture.md")
     files = [path.name for path in (ROOT / "channels").rglob("*.py") if path.name != "__init__.py"]
