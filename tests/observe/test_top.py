@@ -158,6 +158,7 @@ async def watching(running: subprocess.Popen[str], pictures: int) -> AsyncIterat
             await process.communicate()
 
 
+@pytest.mark.may_block  # until the program has started
 async def test_the_live_picture_is_drawn_again_until_the_program_ends(runtime: Path) -> None:
     async with AsyncExitStack() as stack:
         with program(runtime, "shop") as running:
@@ -168,6 +169,7 @@ async def test_the_live_picture_is_drawn_again_until_the_program_ends(runtime: P
         assert err.count(b"\n") == 1
 
 
+@pytest.mark.may_block  # until the program has started
 async def test_ctrl_c_leaves_the_live_picture(runtime: Path) -> None:
     with program(runtime, "shop") as running:
         async with watching(running, 1) as process:
