@@ -34,7 +34,7 @@ def enter(cell: Cell, coroutine: Any, request: Request | None, inside: bool) -> 
     process = runner.process
     if process is None:
         runner.start(coroutine)
-        return _suspended(cell, runner)
+        return suspended(cell, runner)
     process._coroutine = coroutine
     dispatcher = cell.dispatcher
     loop, outer = dispatcher.loop, dispatcher.cell
@@ -57,10 +57,10 @@ def enter(cell: Cell, coroutine: Any, request: Request | None, inside: bool) -> 
         else:
             current[loop] = task
     runner.suspend(signal)
-    return _suspended(cell, runner)
+    return suspended(cell, runner)
 
 
-def _suspended(cell: Cell, runner: Runner) -> Any:
+def suspended(cell: Cell, runner: Runner) -> Any:
     request = runner.request
     if request is LAZY:
         request = runner.request = Request(cell, runner.handler_name(), cell.dispatcher.running())

@@ -61,7 +61,7 @@ def letter_of_turn(cell: Cell, request: Request | None) -> Letter:
     dispatcher = cell.dispatcher
     if request is LAZY:
         function = dispatcher.inlined_function
-        if dispatcher.inlined_cell is not cell:
+        if dispatcher.cell is not cell and dispatcher.inlined_cell is not cell:
             raise _too_late(cell)
         return Call(function, dispatcher.inlined_args, {}, Request(cell, name_of(function)))
     if dispatcher.draining is not cell:

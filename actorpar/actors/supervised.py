@@ -152,9 +152,10 @@ class Child:
                 process = start_process(self.owner, target, args, spec.name or self.id)
                 self.ref = process
                 process.add_done_callback(self._process_ended)
-        finally:
+        except BaseException:
             if spec.ends:
-                close(ends_in((target, args)))  # those that did not move to the incarnation
+                close(ends_in((target, args)))
+            raise
 
     def _process_ended(self, process: Process[Any]) -> None:
         reason = has_ended(self.owner, process, ordered=self.order is not None or self.owner.stopping is not None)
