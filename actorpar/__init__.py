@@ -104,6 +104,24 @@ if TYPE_CHECKING:
     from .channels.statistics import Statistics as Statistics
     from .channels.threads import ThreadReceiver as ThreadReceiver
     from .channels.threads import ThreadSender as ThreadSender
+    from .flow.errors import InvalidPipeline as InvalidPipeline
+    from .flow.errors import PipelineUsed as PipelineUsed
+    from .flow.errors import StageFailed as StageFailed
+    from .flow.lanes import PoolClosed as PoolClosed
+    from .flow.pipeline import Pipeline as Pipeline
+    from .flow.pipeline import pipeline as pipeline
+    from .flow.pool import ActorPool as ActorPool
+    from .flow.pool import pool as pool
+    from .flow.results import Results as Results
+    from .flow.retry import Retry as Retry
+    from .flow.router import NoMembers as NoMembers
+    from .flow.router import Router as Router
+    from .flow.source import iterate_in_thread as iterate_in_thread
+    from .flow.stage import DeadLetterItem as DeadLetterItem
+    from .flow.stage import Stage as Stage
+    from .flow.stage import stage as stage
+    from .flow.view import StageView as StageView
+    from .flow.view import View as View
     from .observe.inspection import ActorInfo as ActorInfo
     from .observe.sockets import ControlError as ControlError
     from .running import Terminated as Terminated
@@ -142,6 +160,16 @@ _HOMES = {
     "channels.select": "Selector select",
     "channels.statistics": "Statistics",
     "channels.threads": "ThreadReceiver ThreadSender",
+    "flow.errors": "InvalidPipeline PipelineUsed StageFailed",
+    "flow.lanes": "PoolClosed",
+    "flow.pipeline": "Pipeline pipeline",
+    "flow.pool": "ActorPool pool",
+    "flow.results": "Results",
+    "flow.retry": "Retry",
+    "flow.router": "NoMembers Router",
+    "flow.source": "iterate_in_thread",
+    "flow.stage": "DeadLetterItem Stage stage",
+    "flow.view": "StageView View",
     "observe.inspection": "ActorInfo",
     "observe.sockets": "ControlError",
     "running": "Terminated run",

@@ -21,6 +21,10 @@ from actorpar.channels.waitgraph import wait_graph
 
 R = TypeVar("R")
 
+#: Steps of the run queue between two looks at everything else. In real time a turn ends when it has taken long; here no
+#: time passes meanwhile.
+TURN_STEPS = 32
+
 
 class VirtualClock(asyncio.SelectorEventLoop):
     """An asyncio loop that keeps its own time; it starts at 0 and moves only when nothing else can happen.
@@ -43,11 +47,12 @@ class VirtualClock(asyncio.SelectorEventLoop):
 
     def run_forever(self) -> None:
         """Run until stopped, with `env.clock` showing this loop's time."""
-        clock, env.clock = env.clock, self.time
+        before = env.clock, env.TURN_STEPS
+        env.clock, env.TURN_STEPS = self.time, TURN_STEPS
         try:
             super().run_forever()
         finally:
-            env.clock = clock
+            env.clock, env.TURN_STEPS = before
 
     def describe_waits(self) -> str:
         """One line for each task and process that is left, with what it waits for."""
