@@ -17,9 +17,19 @@ from dataclasses import dataclass
 
 from . import __version__
 
-#: Packages that come with actorpar, and those that a later release will use; what each is for.
-REQUIRED = {"aiohttp": "fetch", "msgpack": "messages between nodes", "rich": "progress and tables"}
-OPTIONAL = {"mpi4py": "not used yet", "pycuda": "not used yet", "pyopencl": "not used yet"}
+#: Packages that come with actorpar, and those of extras and of later releases; what each is for.
+REQUIRED = {
+    "aiohttp": "fetch",
+    "msgpack": "messages between nodes",
+    "prometheus-client": "metrics",
+    "rich": "progress and tables",
+}
+OPTIONAL = {
+    "opentelemetry-api": "spans, actorpar[otel]",
+    "mpi4py": "not used yet",
+    "pycuda": "not used yet",
+    "pyopencl": "not used yet",
+}
 #: Open files below which many connections at once will fail.
 FEW_FILES = 1024
 #: The variables that bound the threads of numerical libraries, the usual names first.

@@ -25,7 +25,7 @@ def report(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, str]]:
 @pytest.fixture
 def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The packages that seem to be installed; change them at will."""
-    versions = {"uvloop": "0.99", "aiohttp": "3.99", "msgpack": "1.99", "rich": "13.99"}
+    versions = {"uvloop": "0.99", "aiohttp": "3.99", "msgpack": "1.99", "prometheus-client": "0.99", "rich": "13.99"}
 
     def version(name: str) -> str:
         if name not in versions:
@@ -46,7 +46,7 @@ def test_a_complete_installation_is_healthy(packages: dict[str, str], capsys: py
     assert told["mpi4py"] == "not installed (not used yet)"
 
 
-@pytest.mark.parametrize("name", ["aiohttp", "msgpack", "rich"])
+@pytest.mark.parametrize("name", ["aiohttp", "msgpack", "prometheus-client", "rich"])
 def test_a_missing_requirement_is_an_error(
     packages: dict[str, str], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -124,7 +124,8 @@ def test_on_a_terminal_the_report_is_a_table(
 def test_the_command_works_as_a_program_and_imports_none_of_what_it_looks_at() -> None:
     program = (
         "import sys; from actorpar import cli; status = cli.main(['doctor']); "
-        "print(*{'aiohttp', 'msgpack', 'rich', 'uvloop'} & set(sys.modules), file=sys.stderr); sys.exit(status)"
+        "print(*{'aiohttp', 'msgpack', 'prometheus_client', 'rich', 'uvloop'} & set(sys.modules), file=sys.stderr); "
+        "sys.exit(status)"
     )
     done: Any = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert "run queue: active" in done.stdout.splitlines()

@@ -58,7 +58,10 @@ LONG = {
     "channels/receiver.py: receive": "as send",
 }
 #: What `import actorpar` must not load: it has to cost little more than asyncio.
-HEAVY = ("aiohttp", "numpy", "multiprocessing", "msgspec", "msgpack", "rich", "uvloop", "mpi4py", "anyio")
+HEAVY = (
+    *("aiohttp", "numpy", "multiprocessing", "msgspec", "msgpack", "rich", "uvloop", "mpi4py", "anyio"),
+    *("prometheus_client", "opentelemetry"),
+)
 
 
 class Source:
