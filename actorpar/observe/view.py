@@ -115,14 +115,14 @@ def _messages(snapshot: SystemSnapshot) -> int:
 
 
 def footlines(now: SystemSnapshot, cut: int = 0) -> list[str]:
-    """The lines below the table: deadlock suspects first, then who waits for whom, the longest first."""
+    """The lines below the table: deadlock suspects, then who waits: for answers, the longest first, then the rest."""
     lines = []
     left = now["left_out"] + cut
     if left:
         lines.append(f"… and {left} more actors")
     for ring in now["suspects"]:
         lines.append("DEADLOCK? " + " -> ".join([*ring, ring[0]]))
-    waits = sorted(now["waits"], key=lambda wait: -(wait["seconds"] or 0.0))
+    waits = sorted(now["waits"], key=lambda wait: (wait["does"] != "ask", -(wait["seconds"] or 0.0)))
     lines += [_wait_line(wait) for wait in waits[:WAITS]]
     if len(waits) > WAITS:
         lines.append(f"… and {len(waits) - WAITS} more that wait")

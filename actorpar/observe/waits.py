@@ -111,9 +111,12 @@ class _Drawing:
                     self._add(who, name, "send" if sends else "receive", core.name, for_whom, None, None, seconds)
 
     def awaits(self, task: Task, awaited: list[Task]) -> None:
-        """A task awaits others."""
+        """A task awaits others. It is a line of the picture for handlers only: programs are full of tasks that wait."""
         for other in awaited:
-            self._add(task, name_of(task), "await", name_of(other), [other], None, None, None)
+            if isinstance(getattr(task, "host", None), Runner):
+                self._add(task, name_of(task), "await", name_of(other), [other], None, None, None)
+            else:
+                self.edges.setdefault(task, []).append(other)
 
     def _add(
         self, who: Task | None, name: str, does: str, on: str, for_whom: list[Task], message: str | None,

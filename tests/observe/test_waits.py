@@ -119,6 +119,25 @@ async def test_an_actor_that_splits_work_to_one_that_waits_for_it_is_in_a_ring()
 
 
 @virtual
+async def test_tasks_that_await_each_other_are_told_of_only_where_a_handler_waits() -> None:
+    async with ap.ActorSystem() as system:
+        gate = asyncio.Event()
+        inner = asyncio.create_task(gate.wait(), name="inner")
+
+        async def follow() -> None:
+            await inner
+
+        outer = asyncio.create_task(follow(), name="outer")
+        ref = await system.spawn(PlainDesk, name="desk")
+        asking = asyncio.create_task(ref.ask(Desk.run, lambda _: follow()), name="client")
+        await settle()
+        told = {(wait["who"], wait["on"]) for wait in system.snapshot()["waits"] if wait["does"] == "await"}
+        assert told == {("desk", "inner")}
+        gate.set()
+        await asyncio.gather(outer, asking)
+
+
+@virtual
 async def test_messages_behind_a_busy_handler_wait_for_it() -> None:
     async with ap.ActorSystem() as system:
         ref = await system.spawn(PlainDesk, name="desk")
