@@ -4,7 +4,8 @@ Invariants
 - IDLE: nothing is queued and nothing is in hand. QUEUED: it stands in the dispatcher's queue. BUSY: a handler runs, on
   the stack or suspended. HELD: suspended from outside. STARTING, ENDING: its hooks run. DEAD: for good.
 - Waiting messages are in `batch` (what the actor's turn has begun to take, an iterator) and behind it in `box`, a list
-  or None. An idle actor has neither, so a mailbox takes no memory until a message comes.
+  or None. The first that is told to an idle actor is in `first` and `first_arg`, before these: most messages find the
+  actor idle, and so need no list, no tuple and no work of the cycle collector. An idle actor has none of the three.
 - `len(box) < limit` proves that there is room: `limit` is the capacity, less what is left of `batch`, less the places
   reserved for woken senders, and more by the signals that wait, which do not count. `set_limit` makes it exact;
   during a turn it is the worst case.
@@ -42,8 +43,8 @@ class Cell(ActorRef[Any]):
     """One incarnation of an actor, alive or dead."""
 
     __slots__ = (
-        "__weakref__", "actor", "batch", "box", "context", "dispatcher", "handled", "kind", "limit", "more", "parent",
-        "runner", "serial", "state", "stopping",
+        "__weakref__", "actor", "batch", "box", "context", "dispatcher", "first", "first_arg", "handled", "kind",
+        "limit", "more", "parent", "runner", "serial", "state", "stopping",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, dispatcher: Dispatcher, parent: Cell | None) -> None:
@@ -53,6 +54,8 @@ class Cell(ActorRef[Any]):
         self.state = STARTING
         self.box: list[Letter] | None = None
         self.batch: Iterator[Letter] | None = None
+        self.first: Callable[..., Any] | None = None
+        self.first_arg: Any = None
         self.limit = kind.mailbox
         self.handled = 0
         self.actor: Actor = None  # type: ignore[assignment]  # set by spawn; None again once it is dead
@@ -85,7 +88,10 @@ class Cell(ActorRef[Any]):
                 box.append((function, arg))
                 return True
         elif self.state == IDLE and self.limit > 0:
-            self._put_first((function, arg))
+            self._wake()
+            self.first = function
+            self.first_arg = arg
+            self.limit -= 1
             return True
         return self.put((function, arg))
 
@@ -109,8 +115,10 @@ class Cell(ActorRef[Any]):
         queue = dispatcher.queue
         if queue.fuel:
             queue.fuel -= 1
-        elif dispatcher.is_spent():
-            await pause()
+        else:
+            if dispatcher.is_spent():
+                await pause()
+            queue.spend()
         result = asking.begin_ask(self, method, args, kwargs)
         return await result.wait(DEADLINE) if type(result) is Request else result
 
@@ -119,6 +127,7 @@ class Cell(ActorRef[Any]):
         dispatcher = self.dispatcher
         if dispatcher.is_spent():
             await pause()
+        dispatcher.queue.spend()
         dispatcher.within = seconds
         try:
             result = asking.begin_ask(self, method, args, kwargs)
@@ -127,9 +136,17 @@ class Cell(ActorRef[Any]):
         return await result.wait(seconds) if type(result) is Request else result
 
     async def send(self, method: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
+        queue = self.dispatcher.queue
+        if queue.fuel and self.box is not None and not kwargs and len(args) == 1:  # the usual case, as cheap as `tell`
+            function = self.kind.one.get(method)
+            if function is not None and len(self.box) < self.limit and (self.more is None or self.more.door is None):
+                queue.fuel -= 1
+                self.box.append((function, args[0]))
+                return
         letter = self.letter(method, args, kwargs)
         if self.dispatcher.is_spent():
             await pause()
+        queue.spend()
         if self.state == DEAD:
             raise self.dead()
         if (self.more is None or self.more.door is None) and self.has_room():
@@ -138,8 +155,6 @@ class Cell(ActorRef[Any]):
         await self.door().send(letter)
 
     def within(self, seconds: float | None) -> ActorRef[Any]:
-        from .timed import Timed
-
         return Timed(self, seconds)
 
     def threadsafe(self) -> ThreadRef[Any]:
@@ -153,7 +168,7 @@ class Cell(ActorRef[Any]):
     # -- the mailbox
 
     def __len__(self) -> int:
-        return length_hint(self.batch or ()) + len(self.box or ())
+        return length_hint(self.batch or ()) + len(self.box or ()) + (self.first is not None)
 
     def __bool__(self) -> bool:
         return True
@@ -190,10 +205,14 @@ class Cell(ActorRef[Any]):
             self.append(signal)
 
     def _put_first(self, letter: Letter) -> None:
+        self._wake()
+        self.box = [letter]
+
+    def _wake(self) -> None:
+        """A letter comes into an empty box: if the actor is idle it wants a turn."""
         dispatcher = self.dispatcher
         if thread_id() != dispatcher.thread:
             raise WrongLoop(f"{self.name} belongs to the event loop of another thread; cross with ref.threadsafe()")
-        self.box = [letter]
         if self.state == IDLE:
             self.state = QUEUED
             dispatcher.todo.append(self)
@@ -206,6 +225,10 @@ class Cell(ActorRef[Any]):
         if self.dispatcher.draining is self:
             self.dispatcher.untaken += len(waiting)
         self.batch = None
+        if self.first is not None:
+            waiting.append((self.first, self.first_arg))
+            self.first = self.first_arg = None
+            self.limit += 1
         if self.box is not None:
             waiting += self.box
             self.box = None
@@ -244,4 +267,5 @@ class Cell(ActorRef[Any]):
         return ActorDead(f"{self.name} has ended: {self.stopping}", self.stopping)
 
 
-from . import asking  # noqa: E402  # at the end: what it imports needs Cell
+from . import asking  # noqa: E402  # at the end: what these import needs Cell
+from .timed import Timed  # noqa: E402

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from itertools import islice
 from operator import length_hint
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from ..channels import env
 from ..channels.env import thread_id
@@ -28,6 +28,7 @@ from . import life
 from .asking import INLINE_DEPTH
 from .belongings import more_of
 from .cell import Cell
+from .context import ActorContext
 from .counters import Counters
 from .deadlines import Deadlines
 from .entry import NO, Call, Entry, Letter
@@ -60,8 +61,11 @@ class Dispatcher:
         "base", "cell", "counters", "deadlines", "debug", "depth", "draining", "inlined", "inlined_args",
         "inlined_cell", "inlined_function", "loop", "most", "observe", "observes_all", "on_queue", "queue",
         "request", "sample", "scheduled", "scratch", "serial", "single", "suspended_request", "system", "thread",
-        "todo", "unsampled", "untaken", "waiting", "within",
+        "todo", "told", "told_arg", "unsampled", "untaken", "waiting", "within",
     )  # fmt: skip
+
+    #: What makes the `ctx` of an actor.
+    context_of: ClassVar[type[ActorContext[Any]]] = ActorContext
 
     # what the run queue asks of a process
     _must_cancel = False
@@ -87,6 +91,8 @@ class Dispatcher:
         self.untaken = 0  # letters that were taken back from the turn in progress
         self.cell: Cell | None = None
         self.draining: Cell | None = None  # whose turn it is
+        self.told: Any = None  # what it handles, if that was told to it while it was idle
+        self.told_arg: Any = None
         self.single: Any = None  # what it handles, if that is one letter that came without a batch
         self.request: Request | None = None
         self.inlined_cell: Cell | None = None  # whom the ask asked that began last inside the asker's step
@@ -119,7 +125,7 @@ class Dispatcher:
         """One step of the run queue: turns until nothing is left to do, or STEP_SECONDS have passed."""
         current.pop(self.loop, None)  # a plain handler has no task
         todo, clock, base = self.todo, env.clock, self.base
-        take, drain = todo.popleft, self._drain
+        take, drain, one = todo.popleft, self._drain, self._drain_first
         now = clock()
         end = now + STEP_SECONDS
         before = self.unsampled
@@ -137,10 +143,10 @@ class Dispatcher:
                 if unsampled == SAMPLED and self.sample is not None:
                     handled = self._sampled(cell, self.sample)
                 elif context is not None:
-                    handled = context.run(drain, cell)
+                    handled = context.run(drain if cell.first is None else one, cell)
                 else:
                     context = self.scratch
-                    handled = context.run(drain, cell)
+                    handled = context.run(drain if cell.first is None else one, cell)
                     if context != base and context is self.scratch:
                         self.adopt(cell)
                 cell.handled += handled
@@ -162,7 +168,7 @@ class Dispatcher:
         """A turn whose time is measured."""
         started = env.clock()
         context = cell.context or self.scratch
-        handled = context.run(self._drain, cell)
+        handled = context.run(self._drain if cell.first is None else self._drain_first, cell)
         if context is self.scratch and context != self.base:
             self.adopt(cell)
         sample(cell, env.clock() - started, handled)
@@ -185,6 +191,27 @@ class Dispatcher:
             context = cell.context = self.scratch
             self.scratch = self.base.copy()
         return context
+
+    def _drain_first(self, cell: Cell) -> int:
+        """Handle the one message that was told to the actor while it was idle; runs in its context."""
+        function, arg = cell.first, cell.first_arg
+        cell.first = cell.first_arg = None
+        cell.limit += 1
+        cell.state = BUSY
+        self.cell = self.draining = cell
+        self.told = function
+        self.told_arg = arg
+        suspended = False
+        try:
+            result = function(cell.actor) if arg is NO else function(cell.actor, arg)  # type: ignore[misc]  # it is set
+            if type(result) is CoroutineType:
+                suspended = enter(cell, result, None, True) is SUSPENDED and not cell.kind.reentrant
+        except BaseException as failure:
+            self._leave()
+            failed(cell, failure, None)
+        else:
+            self._end_turn(cell, suspended)
+        return 1
 
     def _drain(self, cell: Cell) -> int:
         """Handle what the actor has, at most `most` messages; runs in its context. Returns how many it handled."""
@@ -226,14 +253,7 @@ class Dispatcher:
             self._leave()
             failed(cell, failure, request)
         else:
-            self.cell = self.draining = self.request = self.single = None
-            if suspended:
-                if before or cell.more is not None:
-                    self.set_limit(cell)
-            elif cell.batch is None and cell.box is None and cell.more is None and cell.stopping is None:
-                cell.state = IDLE
-            else:
-                self.settle(cell)
+            self._end_turn(cell, suspended)
         return before - length_hint(left) - self.untaken if left else 1
 
     def _handle(self, cell: Cell, actor: Actor, letter: Entry) -> Any:
@@ -256,12 +276,22 @@ class Dispatcher:
                 request.answer(result)
         return result
 
+    def _end_turn(self, cell: Cell, suspended: bool) -> None:
+        self._leave()
+        if suspended:
+            if cell.batch is not None or cell.more is not None:
+                self.set_limit(cell)
+        elif cell.batch is None and cell.box is None and cell.more is None and cell.stopping is None:
+            cell.state = IDLE
+        else:
+            self.settle(cell)
+
     def _leave(self) -> None:
-        self.cell = self.draining = self.request = self.single = None
+        self.cell = self.draining = self.request = self.single = self.told = self.told_arg = None
 
     def set_limit(self, cell: Cell) -> None:
         """Count the room exactly, and give it to those who wait for it."""
-        limit = cell.kind.mailbox - length_hint(cell.batch or ())
+        limit = cell.kind.mailbox - length_hint(cell.batch or ()) - (cell.first is not None)
         more = cell.more
         if more is None:
             cell.limit = limit
@@ -282,7 +312,7 @@ class Dispatcher:
             life.end(cell)
         elif cell.more is not None and cell.more.held:
             cell.state = life.HELD
-        elif batch is not None or cell.box is not None:
+        elif batch is not None or cell.box is not None or cell.first is not None:
             cell.state = QUEUED
             self.push(cell)
         else:

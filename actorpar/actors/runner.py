@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..channels.process import Process
 from ..channels.runqueue import TaskProcess
-from . import handlers
 from .errors import ActorError
 from .kind import name_of
 from .request import Request
@@ -180,3 +179,6 @@ def close(coroutine: Any, name: str) -> None:
         coroutine.close()
     except BaseException as error:
         logger.error("%s: killed, and its handler %r could not be closed: %r", name, coroutine, error)
+
+
+from . import handlers  # noqa: E402  # at the end: it needs what is defined above

@@ -67,6 +67,8 @@ def letter_of_turn(cell: Cell, request: Request | None) -> Letter:
     if dispatcher.draining is not cell:
         raise _too_late(cell)
     if cell.batch is None:
+        if dispatcher.single is None:
+            dispatcher.single = [(dispatcher.told, dispatcher.told_arg)]
         single: Letter = dispatcher.single[0]
         return single
     place: Any = cell.batch.__reduce__()  # how a list iterator tells where it stands: (iter, (list,), index)
