@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .idle import wait_idle as wait_idle
     from .leaks import Leaked as Leaked
     from .leaks import no_leaks as no_leaks
+    from .probe import OpenProbe as OpenProbe
     from .probe import Probe as Probe
     from .probe import Told as Told
     from .probe import open_probe as open_probe
@@ -42,7 +43,7 @@ _HOMES = {
     "channel_checks": "CHANNEL_CHECKS check_channel",
     "idle": "wait_idle",
     "leaks": "Leaked no_leaks",
-    "probe": "Probe Told open_probe",
+    "probe": "OpenProbe Probe Told open_probe",
     "running": "running_system",
     "select_checks": "SELECT_CHECKS check_select",
     "trial": "Check MakePair Operation Trial",

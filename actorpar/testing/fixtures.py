@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 import pytest_asyncio
@@ -18,18 +18,12 @@ if TYPE_CHECKING:
     from actorpar.actors.actor import Actor
     from actorpar.system import ActorSystem
 
-    from .probe import Probe
+    from .probe import OpenProbe, Probe
     from .virtual import VirtualClock
 
 A = TypeVar("A", bound="Actor")
 
 _FAILED = pytest.StashKey[bool]()
-
-
-class OpenProbe(Protocol):
-    """What the fixture `probe` gives: `room = await probe(Room)`."""
-
-    def __call__(self, cls: type[A], /, *, name: str | None = None) -> Coroutine[Any, Any, Probe[A]]: ...
 
 
 @pytest_asyncio.fixture

@@ -10,7 +10,7 @@ import asyncio
 import collections
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, Final, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
+from typing import Any, Concatenate, Final, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
 
 from actorpar.actors.actor import Actor
 from actorpar.actors.kind import Message, kind_of
@@ -114,6 +114,14 @@ class Probe(Generic[A]):
                 told.reply.send(value)
         self._told.append(told)
         self._news.set()
+
+
+class OpenProbe(Protocol):
+    """What the fixture `probe` gives: `room = await probe(Room)`."""
+
+    def __call__(self, cls: type[A], /, *, name: str | None = None) -> Coroutine[Any, Any, Probe[A]]:
+        """Open a probe in the system of the test."""
+        ...
 
 
 async def open_probe(system: ActorSystem, cls: type[A], *, name: str | None = None) -> Probe[A]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 import actorpar as ap
 from actorpar.testing import wait_idle
 
+ROOT = Path(__file__).resolve().parents[2]
 #: Where twelve keys go among six members. It must be the same everywhere and for ever, so it stands here.
 PLACES = "1 0 4 0 5 2 4 1 2 1 5 2"
 
@@ -212,5 +214,7 @@ def test_the_hash_does_not_depend_on_the_seed_of_the_interpreter() -> None:
         "        print(*[await router.by_key(f'user-{n}').ask(Desk.note, 'x') for n in range(8)])\n"
         "ap.run(main)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
     assert PLACES.startswith(done.stdout.strip())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import NamedTuple
 
+ROOT = Path(__file__).resolve().parents[2]
 TIME_LIMIT = 60.0
 
 
@@ -24,7 +26,8 @@ def outcomes(folder: Path, text: str, ini: str, *options: str) -> dict[str, Outc
     (folder / "test_suite.py").write_text(text, "utf-8")
     report = folder / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *options]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIME_LIMIT)
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}  # the library of this tree, whichever is installed
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIME_LIMIT, env=here)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     found: dict[str, Outcome] = {}
     for case in ET.parse(report).iter("testcase"):

@@ -76,7 +76,7 @@ async def test_nothing_is_left(leak_check: None) -> None:
     async with ap.ActorSystem() as system:
         ref = await system.spawn(Counter)
         with ref.threadsafe() as handle:
-            await asyncio.get_running_loop().run_in_executor(None, handle.send, Counter.add, 1)
+            await asyncio.get_running_loop().run_in_executor(None, lambda: handle.send(Counter.add, 1))
         assert await ref.ask(Counter.add, 1) == 2
     asyncio.get_running_loop().call_later(60, print).cancel()
     asyncio.ensure_future(asyncio.sleep(60)).cancel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import actorpar as ap
-from actorpar.testing.fixtures import OpenProbe
+from actorpar.testing import OpenProbe
 
 
 class Base(ap.Actor):
