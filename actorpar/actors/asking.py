@@ -66,7 +66,7 @@ def begin_ask(cell: Cell, method: Callable[..., Any], args: tuple[Any, ...], kwa
             current[loop] = task
         raise _failed(dispatcher, cell, failure) from failure
     request = dispatcher.request
-    dispatcher.cell = dispatcher.request = None
+    dispatcher.cell = dispatcher.request = dispatcher.inlined_cell = None
     dispatcher.inlined_args = ()
     if task is not None:
         current[loop] = task

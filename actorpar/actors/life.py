@@ -124,8 +124,6 @@ def _abandon(cell: Cell) -> None:
     """The grace of a kill is over."""
     if cell.state != DEAD:
         logger.error("%s: a handler did not end %s s after it was cancelled by a kill", cell.name, KILL_GRACE)
-        for runner in runners_of(cell):
-            runner.abandon()
         bury(cell)
 
 

@@ -14,6 +14,7 @@ from .errors import ActorError, StashFull
 from .kind import name_of
 from .request import LAZY, Request
 from .runner import TaskRunner
+from .states import IDLE
 
 if TYPE_CHECKING:
     from .cell import Cell
@@ -44,15 +45,20 @@ def unstash_all(cell: Cell) -> None:
     if cell.more is not None and cell.more.stash:
         letters, cell.more.stash = cell.more.stash, None
         cell.give_back(letters)
+        if cell.state == IDLE:  # a reentrant actor, in a handler that was suspended
+            cell.dispatcher.settle(cell)
 
 
 def _in_hand(cell: Cell, request: Request | None) -> Letter:
     dispatcher = cell.dispatcher
     runner = dispatcher.running_runner()
     if isinstance(runner, TaskRunner) and dispatcher.cell is None:
-        if runner.letter is None:
+        letter = runner.letter
+        if letter is None:
             raise _too_late(cell)
-        return runner.letter
+        if isinstance(letter, Call):
+            letter.request = request
+        return letter
     return letter_of_turn(cell, request)
 
 
