@@ -7,6 +7,7 @@ refuse every marked line and no other.
 from __future__ import annotations
 
 import actorpar as ap
+from actorpar.testing import open_probe, wait_idle
 
 
 class Stats(ap.Actor):
@@ -183,3 +184,59 @@ async def spawning(system: ap.ActorSystem, ref: ap.ActorRef[Stats]) -> None:
 def reasons() -> None:
     ap.Reason("crashed")  # type: ignore
     ap.Restart(ap.NORMAL)  # type: ignore
+
+
+class Worker(ap.Actor):
+    def __init__(self, size: int) -> None: ...
+
+    async def fetch(self, url: str) -> bytes:
+        return b""
+
+
+async def routers(system: ap.ActorSystem, stats: ap.ActorRef[Stats], other: ap.ActorRef[Other]) -> None:
+    router = ap.Router([stats])
+    text: str = await router.ask(Stats.add, 1)  # type: ignore
+    await router.ask(Stats.add, "1")  # type: ignore
+    await router.ask(Other.shout)  # type: ignore
+    router.tell(Stats.add)  # type: ignore
+    await router.send(Other.shout)  # type: ignore
+    router.by_key(1.5)  # type: ignore
+    router.by_key("a").tell(Other.shout)  # type: ignore
+    ap.Router([Stats])  # type: ignore
+    ap.Router([stats], choice="random")  # type: ignore
+    ap.Router.of_group(system, "stats")  # type: ignore
+    wrong: ap.Router[Other] = ap.Router.of_group(system, "stats", Stats)  # type: ignore
+    print(text, wrong)
+
+
+async def pools(system: ap.ActorSystem, numbers: list[int], urls: list[str]) -> None:
+    ap.pool(system, Worker, size=4)  # type: ignore
+    ap.pool(system, Worker, "3", size=4)  # type: ignore
+    ap.pool(system, Worker, 3)  # type: ignore
+    ap.pool(system, Worker, 3, size=4, retry=3)  # type: ignore
+    ap.pool(system, fetch, 3, size=4)  # type: ignore
+    async with ap.pool(system, Worker, 3, size=4) as pool:
+        await pool.ask(Worker.fetch)  # type: ignore
+        await pool.ask(Worker.fetch, 1)  # type: ignore
+        await pool.ask(Stats.add, 1)  # type: ignore
+        pool.tell(Stats.add, 1)  # type: ignore
+        async for page in pool.map(Worker.fetch, urls):
+            urls.append(page)  # type: ignore
+        pool.map(Worker.fetch, numbers)  # type: ignore
+        pool.map(Stats.add, numbers)  # type: ignore
+        for result in pool.map(Worker.fetch, urls):  # type: ignore
+            print(result)
+
+
+async def fetch(url: str) -> bytes:
+    return b""
+
+
+async def testing(system: ap.ActorSystem) -> None:
+    probe = await open_probe(system, Stats)
+    await probe.expect(Other.shout)  # type: ignore
+    await probe.expect(Stats.add, "1")  # type: ignore
+    (await probe.expect(Stats.add, 1)).send("1")  # type: ignore
+    probe.answer(Other.shout, "")  # type: ignore
+    await open_probe(system, int)  # type: ignore
+    await wait_idle(probe)  # type: ignore

@@ -6,6 +6,7 @@ import functools
 from typing import Any, assert_never, assert_type
 
 import actorpar as ap
+from actorpar.testing import Probe, open_probe, running_system, wait_idle
 
 
 class Stats(ap.Actor, mailbox=128, reentrant=False, stash=8):
@@ -254,3 +255,62 @@ async def errors(ref: ap.ActorRef[Stats]) -> None:
         print(late)
     except ap.ActorError as other:
         print(other)
+
+
+class Worker(ap.Actor):
+    def __init__(self, size: int) -> None: ...
+
+    async def fetch(self, url: str, retries: int = 1) -> bytes:
+        return b""
+
+    def measure(self, data: bytes) -> int:
+        return len(data)
+
+    def later(self, data: bytes) -> ap.Reply[float]:
+        return self.ctx.defer(float)
+
+
+async def routers(system: ap.ActorSystem, ref: ap.ActorRef[Stats]) -> None:
+    router = ap.Router([ref, ref.within(1.0)], choice="least_loaded")
+    assert_type(router, ap.Router[Stats])
+    assert_type(ap.Router.of_group(system, "workers", Worker), ap.Router[Worker])
+    assert_type(router.choose(), ap.ActorRef[Stats])
+    assert_type(router.by_key("ada"), ap.ActorRef[Stats])
+    assert_type(router.by_key(7), ap.ActorRef[Stats])
+    assert_type(router.members, tuple[ap.ActorRef[Stats], ...])
+    assert_type(await router.ask(Stats.add, n=1), int)
+    assert_type(await router.ask(Stats.take), int)
+    assert_type(await router.ask(Stats.take_later, True), str | None)
+    assert_type(router.tell(Stats.peek, twice=True), bool)
+    assert_type(await router.send(Stats.add, 1), None)
+
+
+async def pools(system: ap.ActorSystem, urls: list[str], pages: ap.Receiver[bytes]) -> None:
+    async with ap.pool(system, Worker, 3, size=4, queue=8, retry=ap.Retry(attempts=2)) as pool:
+        assert_type(pool, ap.ActorPool[Worker])
+        assert_type(await pool.ask(Worker.fetch, "url"), bytes)
+        assert_type(await pool.ask(Worker.later, data=b""), float)
+        assert_type(pool.tell(Worker.measure, b""), bool)
+        assert_type(await pool.send(Worker.fetch, "url", retries=2), None)
+        assert_type(pool.workers, tuple[ap.ActorRef[Worker], ...])
+        async for page in pool.map(Worker.fetch, urls):
+            assert_type(page, bytes)
+        async for size in pool.map(Worker.measure, pages, ordered=False):
+            assert_type(size, int)
+        async for number in pool.map(Worker.later, pages):
+            assert_type(number, float)
+    assert_type(pool.busy, int)  # bound: the block swallows nothing
+
+
+async def testing(system: ap.ActorSystem) -> None:
+    await wait_idle(system, timeout=1.0)
+    probe = await open_probe(system, Stats, name="stats")
+    assert_type(probe, Probe[Stats])
+    assert_type(probe.ref, ap.ActorRef[Stats])
+    assert_type(await probe.expect(Stats.add, 1), ap.Reply[int])
+    assert_type(await probe.expect(Stats.take), ap.Reply[int])
+    assert_type((await probe.expect(Stats.peek, twice=True)).send(3), bool)
+    assert_type((await probe.receive()).name, str)
+    probe.answer(Stats.add, 1)
+    async with running_system() as other:
+        assert_type(other, ap.ActorSystem)
