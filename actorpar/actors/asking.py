@@ -96,51 +96,46 @@ def _enter(dispatcher: Dispatcher, cell: Cell, coroutine: Any) -> Any:
 
     `handlers.enter`, written out for the usual case that the actor has a runner: the call would cost a tenth of an ask.
     """
-    runner = cell.runner
-    process = None if runner is None else runner.process
+    runner = cell.runner or handlers.new_runner(cell)
+    runner.request = LAZY
+    process = runner.process
     dispatcher.depth += 1
     dispatcher.inlined_cell = cell
     try:
-        if runner is None or process is None:
-            result = handlers.enter(cell, coroutine, LAZY, False)
-            runner = cell.runner
+        if process is None:
+            runner.start(coroutine)
+            return handlers.suspended(cell, runner)
+        process._coroutine = coroutine
+        loop = dispatcher.loop
+        task = current.get(loop)
+        current[loop] = process
+        try:
+            signal = process.run(coroutine.send, None)
+        except StopIteration as stop:
+            result = stop.value
         else:
-            runner.request = LAZY
-            process._coroutine = coroutine
-            loop = dispatcher.loop
-            task = current.get(loop)
-            current[loop] = process
-            try:
-                signal = process.run(coroutine.send, None)
-            except StopIteration as stop:
-                result = stop.value
-                process._coroutine = None  # type: ignore[assignment]  # between two handlers
-                if process._cancel_requests:
-                    process.rest()
+            result = SUSPENDED
+        finally:
+            if task is None:
+                current.pop(loop, None)
             else:
-                result = SUSPENDED
-            finally:
-                if task is None:
-                    current.pop(loop, None)
-                else:
-                    current[loop] = task
-            if result is SUSPENDED:
-                runner.suspend(signal)
-                handlers.suspended(cell, runner)
+                current[loop] = task
+        if result is SUSPENDED:
+            runner.suspend(signal)
+            return handlers.suspended(cell, runner)
     except BaseException as failure:
-        runner = cell.runner
-        if runner is not None:
-            runner.request = None
-            if runner.process is not None and not runner.suspended:
-                runner.process.rest()
+        runner.request = None
+        if process is not None:
+            process.rest()
         raise _failed(dispatcher, cell, failure) from failure
     finally:
         dispatcher.depth -= 1
         dispatcher.inlined_cell = None
         dispatcher.inlined_args = ()
-    if result is SUSPENDED:
-        return dispatcher.suspended_request
-    request, runner.request = runner.request, None  # type: ignore[union-attr]  # enter made one
+    process._coroutine = None  # type: ignore[assignment]  # between two handlers
+    if process._cancel_requests:
+        process.rest()
+    request, runner.request = runner.request, None
     if cell.box is None and cell.more is None and cell.stopping is None:
         cell.state = IDLE
     elif cell.state == BUSY:

@@ -60,7 +60,7 @@ class Dispatcher:
     __slots__ = (
         "base", "cell", "counters", "deadlines", "debug", "depth", "draining", "inlined", "inlined_args",
         "inlined_cell", "inlined_function", "loop", "most", "observe", "observes_all", "on_queue", "queue",
-        "request", "sample", "scheduled", "scratch", "serial", "single", "suspended_request", "system", "thread",
+        "request", "sample", "scheduled", "scratch", "serial", "single", "system", "thread",
         "todo", "told", "told_arg", "unsampled", "untaken", "waiting", "within",
     )  # fmt: skip
 
@@ -100,7 +100,6 @@ class Dispatcher:
         self.inlined_args: tuple[Any, ...] = ()
         self.inlined = 0  # how many there were
         self.within: float | None = DEADLINE  # how long its asker is ready to wait
-        self.suspended_request: Request | None = None  # what the handler that suspended last is to answer
         self.observes_all = False  # every actor has a traced kind
         self.counters = Counters()
         self.deadlines: Deadlines[Request] = Deadlines(self.loop, Request.expire)

@@ -29,12 +29,13 @@ def enter(cell: Cell, coroutine: Any, request: Request | None, inside: bool) -> 
     """
     runner = cell.runner
     if runner is None or runner.suspended:
-        runner = _new_runner(cell)
+        runner = new_runner(cell)
     runner.request = request
     process = runner.process
     if process is None:
         runner.start(coroutine)
-        return suspended(cell, runner)
+        suspended(cell, runner)
+        return SUSPENDED
     process._coroutine = coroutine
     dispatcher = cell.dispatcher
     loop, outer = dispatcher.loop, dispatcher.cell
@@ -57,24 +58,25 @@ def enter(cell: Cell, coroutine: Any, request: Request | None, inside: bool) -> 
         else:
             current[loop] = task
     runner.suspend(signal)
-    return suspended(cell, runner)
+    suspended(cell, runner)
+    return SUSPENDED
 
 
-def suspended(cell: Cell, runner: Runner) -> Any:
+def suspended(cell: Cell, runner: Runner) -> Request | None:
+    """A handler was suspended in its first step; returns what its asker waits for, if it has one."""
     request = runner.request
     if request is LAZY:
         request = runner.request = Request(cell, runner.handler_name(), cell.dispatcher.running())
     elif request is not None and request.deferred:
         runner.request = GIVEN_AWAY
-    cell.dispatcher.suspended_request = request
     if cell.kind.reentrant and cell.state == BUSY:
         more_of(cell).runners[runner] = None
     if cell.stopping is not None:
         life.suspended_in_vain(cell)
-    return SUSPENDED
+    return request
 
 
-def _new_runner(cell: Cell) -> Runner:
+def new_runner(cell: Cell) -> Runner:
     cell.dispatcher.adopt(cell)
     runner = Runner(cell) if cell.dispatcher.on_queue else TaskRunner(cell)
     if cell.runner is None:

@@ -138,7 +138,7 @@ class TaskRunner(Runner):
     def _ended(self) -> Request | None:
         self.suspended = False
         self.cell.dispatcher.waiting -= 1
-        self.task = None
+        self.task = self.letter = None
         request, self.request = self.request, None
         return request
 

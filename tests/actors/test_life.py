@@ -137,9 +137,7 @@ async def test_ac23_messages_sent_during_a_start_that_fails_become_dead_letters(
 async def test_ac23_an_actor_that_is_killed_while_it_starts_never_started(swallows: bool, who: str) -> None:
     class Slow(PlainDesk):
         async def on_start(self) -> None:
-            if swallows:
-                await swallow()
-            await asyncio.get_running_loop().create_future()
+            await (swallow() if swallows else asyncio.get_running_loop().create_future())
 
     async with ap.ActorSystem() as system:
         spawning = asyncio.ensure_future(system.spawn(Slow, name="slow"))
@@ -308,9 +306,7 @@ async def test_ac24_whatever_on_stop_raises_the_actor_ends(style: str, error: ty
 async def test_ac24_an_on_stop_that_hangs_is_killed_in_time(swallows: bool) -> None:
     class Hangs(PlainDesk):
         async def on_stop(self, reason: ap.Reason) -> None:
-            if swallows:
-                await swallow()
-            await asyncio.get_running_loop().create_future()
+            await (swallow() if swallows else asyncio.get_running_loop().create_future())
 
     async with ap.ActorSystem() as system:
         ref = await system.spawn(Hangs)
@@ -743,9 +739,7 @@ async def test_ac25_a_dead_actor_frees_its_memory_without_the_cycle_collector(
         ref.tell(Desk.note, 1)
         await ref.ask(Desk.run, use(system, other))
         if used == "deferred":
-            asking = asyncio.ensure_future(fails(ap.ActorDead, ref.ask(Desk.do, lambda actor: actor.ctx.defer() and 0)))
             kept: list[Any] = []
-            asking.cancel()
             asking = asyncio.ensure_future(
                 fails(ap.ActorDead, ref.ask(Desk.do, lambda actor: kept.append(actor.ctx.defer())))
             )
