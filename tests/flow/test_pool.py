@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,65 +13,8 @@ import pytest
 import actorpar as ap
 from actorpar.testing import wait_idle
 
-made: list[str] = []
-#: How many of the next starts of a Worker fail.
-refusals = 0
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    """No worker has been made yet."""
-    global refusals
-    made.clear()
-    refusals = 0
-
-
-class Worker(ap.Actor):
-    def __init__(self, label: str = "w") -> None:
-        global refusals
-        if refusals:
-            refusals -= 1
-            raise OSError("it cannot start now")
-        made.append(label)
-        self.number = len(made)
-        self.tries: Counter[int] = Counter()
-
-    def square(self, n: int) -> int:
-        return n * n
-
-    async def slow_square(self, n: int) -> int:
-        await asyncio.sleep((7 * n) % 5)
-        return n * n
-
-    async def hold(self, gate: ap.Receiver[None], n: int = 0) -> int:
-        with gate, contextlib.suppress(ap.EndOfChannel):
-            await gate.receive()
-        return self.number
-
-    def crash(self, n: int) -> int:
-        raise ValueError(f"item {n}")
-
-    def odd_only(self, n: int) -> int:
-        if n % 2 == 0:
-            raise ap.Reject(f"{n} is even")
-        return n
-
-    def end(self) -> None:
-        self.ctx.stop()
-
-
-seen: Counter[int] = Counter()
-
-
-class Flaky(ap.Actor):
-    """Fails with an item the first time."""
-
-    async def work(self, n: int) -> int:
-        seen[n] += 1
-        await asyncio.sleep(0)
-        if seen[n] == 1:
-            raise ConnectionError("the first time")
-        return n
+from .workers import Flaky, Worker, seen, starts
+from .workers import fresh as fresh
 
 
 async def hold(pool: ap.ActorPool[Worker], gate: ap.Receiver[None]) -> int:
@@ -91,7 +33,7 @@ async def test_a_job_is_done_by_a_worker_made_with_the_arguments(actor_system: a
         assert await pool.ask(Worker.square, 7) == 49
         assert await pool.ask(Worker.slow_square, n=0) == 0
         assert (pool.size, len(pool.workers), pool.busy, pool.waiting) == (3, 3, 0, 0)
-    assert made == ["label"] * 3
+    assert starts.made == ["label"] * 3
     assert not any(ref.is_alive() for ref in pool.workers)
 
 
@@ -143,7 +85,7 @@ async def test_a_job_that_was_given_up_before_it_began_is_not_done(actor_system:
                 await pool.ask(Worker.crash, 1)
         assert await first == 4
         assert await pool.ask(Worker.square, 3) == 9
-    assert len(made) == 1
+    assert len(starts.made) == 1
 
 
 async def test_a_wrong_message_is_refused_before_it_is_queued(actor_system: ap.ActorSystem) -> None:
@@ -168,7 +110,7 @@ async def test_a_worker_that_fails_is_replaced_and_its_job_fails(actor_system: a
         assert await pool.ask(Worker.square, 3) == 9
         await wait_idle(actor_system)
         assert all(ref.is_alive() for ref in pool.workers)
-    assert len(made) == 22
+    assert len(starts.made) == 22
 
 
 async def test_a_rejected_job_costs_no_worker(actor_system: ap.ActorSystem) -> None:
@@ -176,7 +118,7 @@ async def test_a_rejected_job_costs_no_worker(actor_system: ap.ActorSystem) -> N
         with pytest.raises(ap.Reject, match="4 is even"):
             await pool.ask(Worker.odd_only, 4)
         assert await pool.ask(Worker.odd_only, 5) == 5
-    assert len(made) == 1
+    assert len(starts.made) == 1
 
 
 @pytest.mark.virtual_time
@@ -192,11 +134,11 @@ async def test_a_job_is_tried_so_often_and_after_these_errors_only(actor_system:
     async with ap.pool(actor_system, Worker, size=1, retry=ap.Retry(attempts=3)) as pool:
         with pytest.raises(ap.HandlerFailed, match="item 1"):
             await pool.ask(Worker.crash, 1)
-    assert len(made) == 4
+    assert len(starts.made) == 4
     async with ap.pool(actor_system, Worker, size=1, retry=ap.Retry(attempts=3, only=(OSError,))) as pool:
         with pytest.raises(ap.HandlerFailed, match="item 1"):
             await pool.ask(Worker.crash, 1)
-    assert len(made) == 6
+    assert len(starts.made) == 6
 
 
 async def test_a_worker_that_ended_while_it_was_idle_costs_no_job(actor_system: ap.ActorSystem) -> None:
@@ -209,10 +151,9 @@ async def test_a_worker_that_ended_while_it_was_idle_costs_no_job(actor_system: 
 
 @pytest.mark.virtual_time
 async def test_a_worker_that_cannot_start_is_tried_again_with_longer_pauses(actor_system: ap.ActorSystem) -> None:
-    global refusals
     loop = asyncio.get_running_loop()
     async with ap.pool(actor_system, Worker, size=1) as pool:
-        refusals = 3
+        starts.refusals = 3
         actor_system.kill(pool.workers[0])
         assert await pool.ask(Worker.square, 2) == 4
         assert 0.56 <= loop.time() <= 0.7  # 0.1 + 0.2 + 0.4 seconds, less up to a fifth of each
@@ -221,9 +162,8 @@ async def test_a_worker_that_cannot_start_is_tried_again_with_longer_pauses(acto
 @pytest.mark.virtual_time
 async def test_a_pool_whose_workers_cannot_start_breaks(actor_system: ap.ActorSystem) -> None:
     async def use() -> None:
-        global refusals
         async with ap.pool(actor_system, Worker, size=2, queue=1) as pool:
-            refusals = 100
+            starts.refusals = 100
             for ref in pool.workers:
                 actor_system.kill(ref)
             jobs = [asyncio.ensure_future(pool.ask(Worker.square, n)) for n in range(5)]
@@ -240,8 +180,7 @@ async def test_a_pool_whose_workers_cannot_start_breaks(actor_system: ap.ActorSy
 
 
 async def test_a_pool_that_cannot_start_leaves_nothing(actor_system: ap.ActorSystem) -> None:
-    global refusals
-    refusals = 1
+    starts.refusals = 1
     with pytest.raises(ap.ChildStartFailed):
         async with ap.pool(actor_system, Worker, size=3):
             raise AssertionError("it must not get here")
@@ -345,66 +284,29 @@ async def test_each_worker_gets_clones_of_the_channel_ends(actor_system: ap.Acto
         assert sorted([n async for n in rx]) == [0, 1, 2, 3, 4, 5]  # and the channel has ended
 
 
-# -- maps
-
-
 @pytest.mark.virtual_time
-@pytest.mark.parametrize("ordered", [True, False])
-async def test_a_map_keeps_the_order_or_gives_what_is_ready(actor_system: ap.ActorSystem, ordered: bool) -> None:
-    async with ap.pool(actor_system, Worker, size=4) as pool:
-        results = [r async for r in pool.map(Worker.slow_square, range(40), ordered=ordered)]
-    expected = [n * n for n in range(40)]
-    assert sorted(results) == expected
-    assert (results == expected) is ordered
+@pytest.mark.parametrize("seed", range(5))
+async def test_whatever_workers_are_killed_every_job_is_answered_once(actor_system: ap.ActorSystem, seed: int) -> None:
+    draw = random.Random(seed)
+    jobs = 200
+    outcomes: Counter[str] = Counter()
+    async with ap.pool(actor_system, Worker, size=4, queue=draw.randrange(6)) as pool:
 
+        async def job(n: int) -> None:
+            try:
+                async with asyncio.timeout(draw.choice([None, 1.0, 30.0])):
+                    assert await pool.ask(Worker.slow_square, n) == n * n
+                    outcomes["done"] += 1
+            except (ap.ActorDead, TimeoutError) as error:
+                outcomes[type(error).__name__] += 1
 
-@pytest.mark.virtual_time
-async def test_a_map_keeps_every_worker_busy(actor_system: ap.ActorSystem) -> None:
-    async with ap.pool(actor_system, Worker, size=5) as pool:
-        assert len([r async for r in pool.map(Worker.slow_square, [2] * 50, ordered=False)]) == 50
-    assert asyncio.get_running_loop().time() == 40  # 50 jobs of 4 s, five at a time
+        async def kill() -> None:
+            for _ in range(40):
+                await asyncio.sleep(draw.random() * 4)
+                actor_system.kill(draw.choice(pool.workers))
 
-
-async def test_a_slow_consumer_makes_the_source_wait(actor_system: ap.ActorSystem) -> None:
-    pulled = 0
-
-    async def source() -> AsyncIterator[int]:
-        nonlocal pulled
-        while True:
-            pulled += 1
-            yield pulled
-
-    async with ap.pool(actor_system, Worker, size=2) as pool:
-        async with contextlib.aclosing(pool.map(Worker.square, source())) as results:
-            assert await anext(results) == 1
-            await wait_idle(actor_system)
-            assert pulled < 100
-            assert await anext(results) == 4
-        assert await pool.ask(Worker.square, 9) == 81  # the pool goes on
-
-
-async def test_the_first_job_that_fails_ends_a_map(actor_system: ap.ActorSystem) -> None:
-    async with ap.pool(actor_system, Worker, size=2) as pool:
-        with pytest.raises(ap.Reject, match="2 is even"):
-            async for _ in pool.map(Worker.odd_only, [1, 3, 2, 5]):
-                pass
-        assert await pool.ask(Worker.square, 3) == 9
-
-
-@pytest.mark.virtual_time
-async def test_a_map_retries_as_the_pool_does(actor_system: ap.ActorSystem) -> None:
-    seen.clear()
-    async with ap.pool(actor_system, Flaky, size=3, retry=ap.Retry(attempts=2)) as pool:
-        assert [r async for r in pool.map(Flaky.work, range(20))] == list(range(20))
-
-
-async def test_a_map_takes_its_items_from_a_channel(actor_system: ap.ActorSystem) -> None:
-    tx, rx = ap.open_channel[int](4)
-
-    async def feed(out: ap.Sender[int]) -> None:
-        for n in range(10):
-            await out.send(n)
-
-    async with ap.pool(actor_system, Worker, size=2) as pool:
-        await actor_system.spawn(feed, tx)
-        assert [r async for r in pool.map(Worker.square, rx)] == [n * n for n in range(10)]
+        await ap.par(kill(), *[job(n) for n in range(jobs)])
+        assert (pool.busy, pool.waiting) == (0, 0)
+        assert await pool.ask(Worker.square, 5) == 25
+    assert outcomes.total() == jobs
+    assert min(outcomes[kind] for kind in ("done", "ActorDead", "TimeoutError")) >= 5
