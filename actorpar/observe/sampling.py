@@ -1,7 +1,7 @@
 """Histograms of what actors do, from samples: of one in 64 turns the time and the length of the mailbox are taken.
 
-A clock read for each message would cost a good part of a tell; this costs two reads in 64 turns. Short turns of idle actors
-and long ones of busy actors are equally likely to be taken.
+A clock read for each message would cost a good part of a tell; this costs two reads in 64 turns. Short turns of idle
+actors and long ones of busy actors are equally likely to be taken.
 """
 
 from __future__ import annotations

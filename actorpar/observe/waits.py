@@ -151,7 +151,7 @@ def _requests(cell: Cell) -> Iterator[tuple[Request, str, list[Task]]]:
 
 
 def letters_of(cell: Cell, most: int) -> list[Letter]:
-    """What waits in a mailbox, oldest first, left where it is."""
+    """The letters among which asks may be, oldest first, left where they are; what wakes an idle actor is no ask."""
     return list(islice(chain(() if cell.batch is None else copy.copy(cell.batch), cell.box or ()), most))
 
 

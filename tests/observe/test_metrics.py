@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import bisect
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -60,8 +63,6 @@ async def test_every_counter_is_there_with_what_was_counted() -> None:
 
 @virtual
 async def test_handlers_that_are_suspended_and_actors_that_are_queued_are_gauges() -> None:
-    import asyncio
-
     async with ap.ActorSystem() as system:
         busy, queued = await system.spawn(PlainDesk), await system.spawn(PlainDesk)
         gate = asyncio.Event()
@@ -79,26 +80,23 @@ async def test_handlers_that_are_suspended_and_actors_that_are_queued_are_gauges
 
 @virtual
 async def test_one_turn_in_64_is_sampled_with_its_time_and_its_mailbox() -> None:
-    import asyncio
-
     clock = asyncio.get_running_loop()
     assert isinstance(clock, VirtualClock)
     async with ap.ActorSystem() as system:
         ref = await system.spawn(PlainDesk)
         for _ in range(640):
-            for _ in range(3):
-                ref.tell(Desk.do, lambda _: clock.advance(0.002))
+            ref.tell(Desk.do, lambda _: clock.advance(0.002))
             await settle()
         told = read(system)
-        turns = system.counters.turns
-        assert told["actorpar_mailbox_messages_count", "PlainDesk"] == turns // 64 == 10
-        assert told["actorpar_mailbox_messages_sum", "PlainDesk"] == 30
-        assert told["actorpar_handler_seconds_count", "PlainDesk"] == 30
-        assert told["actorpar_handler_seconds_sum", "PlainDesk"] == pytest.approx(0.06)
+        assert told["actorpar_turns_total", ""] == 640
+        assert told["actorpar_mailbox_messages_count", "PlainDesk"] == 10
+        assert told["actorpar_mailbox_messages_sum", "PlainDesk"] == 10
+        assert told["actorpar_handler_seconds_count", "PlainDesk"] == 10
+        assert told["actorpar_handler_seconds_sum", "PlainDesk"] == pytest.approx(0.02)
         buckets = {name: value for name, value in told.items() if name[0] == "actorpar_handler_seconds_bucket"}
         assert buckets["actorpar_handler_seconds_bucket", "PlainDesk,0.001"] == 0
-        assert buckets["actorpar_handler_seconds_bucket", "PlainDesk,0.003"] == 30
-        assert buckets["actorpar_handler_seconds_bucket", "PlainDesk,+Inf"] == 30
+        assert buckets["actorpar_handler_seconds_bucket", "PlainDesk,0.003"] == 10
+        assert buckets["actorpar_handler_seconds_bucket", "PlainDesk,+Inf"] == 10
 
 
 @virtual
@@ -139,15 +137,18 @@ def test_a_histogram_counts_each_value_at_the_first_bound_that_is_not_below_it(
     assert bisect.bisect_left(bounds, bounds[0]) == 0
 
 
-def test_a_turn_in_which_nothing_was_handled_counts_no_seconds() -> None:
-    from types import SimpleNamespace
-    from typing import Any, cast
+class Waiting(SimpleNamespace):
+    """As much of an actor as a sample looks at, with two messages that wait."""
 
-    class Cell(SimpleNamespace):
-        def __len__(self) -> int:
-            return 2
+    def __len__(self) -> int:
+        return 2
 
-    samples = Samples()
-    samples(cast(Any, Cell(kind=SimpleNamespace(name="Empty"))), 0.5, 0)
-    assert sum(samples.seconds["Empty"].counts) == 0
-    assert sum(samples.messages["Empty"].counts) == 1
+
+def test_the_time_of_a_turn_is_shared_by_its_messages_which_were_in_the_mailbox_when_it_began() -> None:
+    samples, actor = Samples(), cast(Any, Waiting(kind=SimpleNamespace(name="Desk")))
+    samples(actor, 0.5, 5)
+    samples(actor, 0.5, 0)
+    assert sum(samples.seconds["Desk"].counts) == 5
+    assert samples.seconds["Desk"].total == pytest.approx(0.5)
+    assert samples.seconds["Desk"].counts[SECONDS.index(0.1)] == 5
+    assert (sum(samples.messages["Desk"].counts), samples.messages["Desk"].total) == (2, 9)
