@@ -292,7 +292,6 @@ async def test_ac58_events_come_by_their_class_and_end_with_the_system(desk: typ
         everything = system.events.subscribe(ap.Event)
         ends = system.events.subscribe(ap.Ended, ap.Started)
         ref = await system.spawn(desk, name="one")
-        ref.tell(Desk.note, 1)
         await system.stop(ref)
         ref.tell(Desk.note, 1)
     kinds = ["Started", "Ended", "DeadLetter"]
