@@ -106,7 +106,7 @@ class Kind:
             raise self._unknown(method) from None
 
     def _unknown(self, method: Any) -> UnhandledMessage:
-        name = getattr(method, "__qualname__", None) or repr(method)
+        name = getattr(method, "__qualname__", None) or name_of(method)
         known = ", ".join(sorted({message.name for message in self.messages.values()})) or "none"
         hint = ""
         if inspect.ismethod(method) and method.__func__ in self.messages:

@@ -13,6 +13,7 @@ import pytest
 import actorpar as ap
 from actorpar.actors import life
 from actorpar.actors.timed import cell_of
+from actorpar.channels import env
 from tests.processes.running import settle
 
 from .staff import DESKS, AsyncDesk, Busy, Desk, PlainDesk, SlowDesk, Trapper, Watcher, fails, having, swallow
@@ -184,9 +185,7 @@ ENDS = ["stop", "ctx.stop", "fail told", "fail asked", "kill", "system", "link",
 
 @pytest.mark.parametrize("how", ENDS)
 @style
-async def test_ac24_on_stop_runs_exactly_once_on_every_end_except_kill(
-    desk: type[Desk], style: str, how: str
-) -> None:
+async def test_ac24_on_stop_runs_exactly_once_on_every_end_except_kill(desk: type[Desk], style: str, how: str) -> None:
     stopped: list[Any] = []
 
     def stop(actor: Desk, reason: ap.Reason) -> None:
@@ -709,11 +708,15 @@ async def test_ac26_crashes_are_reported_and_ordered_ends_are_not(caplog: pytest
 
 @pytest.mark.parametrize("how", ["stop", "ctx.stop", "kill", "kill in hand"])
 @pytest.mark.parametrize(
-    "used", ["told", "asked", "timer", "monitor", "link", "child", "deferred", "stash", "full", "named", "feed", "thread"]
+    "used",
+    ["told", "asked", "timer", "monitor", "link", "child", "deferred", "stash", "full", "named", "feed", "thread"],
 )
 async def test_ac25_a_dead_actor_frees_its_memory_without_the_cycle_collector(
     desk: type[Desk], how: str, used: str
 ) -> None:
+    if used == "feed" and env.plain_tasks:
+        pytest.skip("an asyncio task keeps the frames of its own cancellation")
+
     def use(system: ap.ActorSystem, other: Any) -> Any:
         async def work(actor: Desk) -> None:
             if used == "timer":
@@ -778,8 +781,9 @@ async def test_ac25_a_dead_actor_frees_its_memory_without_the_cycle_collector(
                     system.kill(ref)
                     await system.ended(ref)
             if used == "deferred":
-                await asking
-                del asking
+                error: Any = await asking
+                error.__traceback__ = None  # it and the frame that caught it keep each other, and all its frames, alive
+                del asking, error
                 kept.clear()
             for _ in range(2):  # others have work meanwhile
                 other.tell(Desk.do, lambda actor: actor.notes.clear())
