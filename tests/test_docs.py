@@ -74,7 +74,10 @@ def test_ci_runs_the_test_command_of_the_readme_literally() -> None:
     assert commands[1] in read(ROOT / ".ci" / "run")
 
 
-def test_the_architecture_page_names_every_file_of_the_core() -> None:
+@pytest.mark.parametrize(
+    "folder", ["channels", "actorpar/actors", "actorpar/flow", "actorpar/observe", "actorpar/testing"]
+)
+def test_the_architecture_page_names_every_file(folder: str) -> None:
     page = read(ROOT / "docs" / "architecture.md")
-    files = [path.name for path in (ROOT / "channels").rglob("*.py") if path.name != "__init__.py"]
+    files = [path.name for path in (ROOT / folder).rglob("*.py") if path.name != "__init__.py"]
     assert [name for name in files if f"{name}`" not in page] == []
