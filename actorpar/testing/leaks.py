@@ -14,7 +14,6 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
-from actorpar.actors import life
 from actorpar.channels import waitgraph
 from actorpar.channels.errors import ActorparError
 from actorpar.channels.process import Process
@@ -31,9 +30,8 @@ NAMED: Final = 10
 #: Where the system lists the open files of this process; elsewhere they are not looked at.
 OPEN_FILES: Final = "/proc/self/fd"
 
-#: Timers of the library itself that end by themselves and hold nothing: the grace of a kill, and debug mode's look for
-#: deadlocks.
-_HARMLESS: Final = {life._abandon.__qualname__, f"{waitgraph.watch.__qualname__}.<locals>.look"}
+#: A timer of the library itself that holds nothing: debug mode's look for deadlocks.
+_LOOK: Final = f"{waitgraph.watch.__qualname__}.<locals>.look"
 
 
 class Leaked(ActorparError, AssertionError):
@@ -107,7 +105,7 @@ def waits_of(queue: RunQueue) -> dict[str, waitgraph.Wait]:
 
 def _timers(loop: Any) -> Iterator[tuple[object, str]]:
     for handle in getattr(loop, "_scheduled", ()):
-        if not handle.cancelled() and getattr(handle._callback, "__qualname__", None) not in _HARMLESS:
+        if not handle.cancelled() and getattr(handle._callback, "__qualname__", None) != _LOOK:
             yield ("timer", id(handle)), f"the timer {handle!r}, due in {max(0.0, handle.when() - loop.time()):.3g} s"
 
 

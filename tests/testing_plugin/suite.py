@@ -11,6 +11,7 @@ import socket
 import pytest
 
 import actorpar as ap
+from actorpar.testing import wait_idle
 
 pytestmark = pytest.mark.asyncio
 
@@ -47,6 +48,16 @@ async def test_a_process_that_can_end_is_waited_for(actor_system: ap.ActorSystem
     await actor_system.spawn(consume, rx)
     await tx.send(1)
     tx.close()
+
+
+@pytest.mark.parametrize("debug", [False, True])
+async def test_a_kill_leaves_nothing(actor_system: ap.ActorSystem, debug: bool) -> None:
+    asyncio.get_running_loop().set_debug(debug)
+    ref = await actor_system.spawn(Counter)
+    ref.tell(Counter.stay)
+    await wait_idle(actor_system)
+    actor_system.kill(ref)
+    await actor_system.ended(ref)
 
 
 async def test_leaves_a_process_that_nobody_wakes(actor_system: ap.ActorSystem) -> None:
