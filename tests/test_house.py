@@ -172,6 +172,21 @@ def test_using_every_public_name_loads_nothing_heavy_either() -> None:
     assert (found.stdout.split(), found.stderr) == ([], "")
 
 
+@pytest.mark.parametrize("package", ["channels", "actors", "flow", "observe", "testing"])
+def test_every_module_can_be_the_first_that_is_imported(package: str) -> None:
+    modules = sorted((ROOT / "actorpar" / package).glob("*.py"))
+    names = [f"actorpar.{package}.{path.stem}" for path in modules if path.stem != "__init__"]
+    program = f"""
+import importlib, sys
+for name in {names!r}:
+    for known in [known for known in sys.modules if known.split(".")[0] == "actorpar"]:
+        del sys.modules[known]
+    importlib.import_module(name)
+"""
+    done = python(program)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # -- what touches the world
 
 

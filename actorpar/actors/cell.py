@@ -97,13 +97,13 @@ class Cell(ActorRef[Any]):
 
     def teller(self, method: Callable[..., object], /) -> Any:
         message = self.message(method)
-        function = message.function
+        function, kind = message.function, self.kind
         if message.needs_names or not message.least <= 1 <= message.most or not self.kind.one:
             return functools.partial(self.tell, method)
 
         def tell(arg: Any = NO, /, *rest: Any) -> bool:
             box = self.box
-            if box is None or rest or arg is NO or len(box) >= self.limit:
+            if box is None or rest or arg is NO or len(box) >= self.limit or self.kind is not kind:
                 return self.tell(method, arg, *rest)
             box.append((function, arg))
             return True

@@ -50,7 +50,7 @@ SAMPLED: Final = 64
 #: Seconds of a step, after which processes have theirs; the clock is read each CHECK messages.
 STEP_SECONDS: Final = 0.00025
 #: Messages of a step at most, for a clock that stands still meanwhile, as virtual time does.
-STEP_MESSAGES: Final = 8192
+STEP_MESSAGES: Final = 1024
 CHECK: Final = 64
 
 
