@@ -181,12 +181,15 @@ async def test_ac16_the_death_of_the_asked_is_told_at_once(how: str, caller: Any
             other.tell(Desk.do, raising(error))
         dead = await asking
         assert now() == 0
-        assert dead.reason == {
-            "stop": ap.SHUTDOWN,
-            "fail": ap.Reason("error", error=error),
-            "kill": ap.KILLED,
-            "link": ap.Reason("error", error=error),
-        }[how]
+        assert (
+            dead.reason
+            == {
+                "stop": ap.SHUTDOWN,
+                "fail": ap.Reason("error", error=error),
+                "kill": ap.KILLED,
+                "link": ap.Reason("error", error=error),
+            }[how]
+        )
         assert not kept[0].send("late")
 
 
@@ -195,7 +198,9 @@ async def test_ac16_the_death_of_the_asked_is_told_at_once(how: str, caller: Any
 async def test_ac16_a_kill_of_the_asked_whose_handler_is_in_hand_fails_the_asker(work: Any, caller: Any) -> None:
     async with ap.ActorSystem() as system:
         ref = await system.spawn(PlainDesk)
-        asking = asyncio.ensure_future(caller(system, lambda: fails(ap.ActorDead, ref.within(None).ask(Desk.run, work))))
+        asking = asyncio.ensure_future(
+            caller(system, lambda: fails(ap.ActorDead, ref.within(None).ask(Desk.run, work)))
+        )
         await settle()
         system.kill(ref)
         assert (await asking).reason == ap.KILLED

@@ -440,6 +440,8 @@ async def test_ac27_what_is_neither_actor_nor_process_cannot_be_linked_or_watche
             for call in ("link", "unlink", "monitor"):
                 failed = await ref.ask(
                     Desk.do,
-                    lambda actor, wrong=wrong, call=call: pytest.raises(ap.InvalidActor, getattr(actor.ctx, call), wrong),
+                    lambda actor, wrong=wrong, call=call: pytest.raises(
+                        ap.InvalidActor, getattr(actor.ctx, call), wrong
+                    ),
                 )
                 assert failed is not None

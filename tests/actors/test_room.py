@@ -33,8 +33,10 @@ async def test_ac06_a_send_waits_for_room_and_is_served_in_order_of_arrival(desk
             assert fill(ref) == SMALL
             sending = []
             for number in range(7):
-                send = (lambda number=number: ref.send(Desk.note, number)) if number % 2 else (
-                    lambda number=number: ref.within(1).send(Desk.note, item=number)
+                send = (
+                    (lambda number=number: ref.send(Desk.note, number))
+                    if number % 2
+                    else (lambda number=number: ref.within(1).send(Desk.note, item=number))
                 )
                 sending.append(asyncio.ensure_future(caller(system, send)))
                 await settle()
@@ -214,7 +216,9 @@ async def test_ac06_a_send_to_guard_of_an_actor_that_ended_raises_why(desk: type
             if early:
                 system.kill(ref)
                 await system.ended(ref)
-            choosing = asyncio.ensure_future(fails(ap.ActorparError, ap.select(ap.send_to(ref, Desk.note, 1), ap.after(9))))
+            choosing = asyncio.ensure_future(
+                fails(ap.ActorparError, ap.select(ap.send_to(ref, Desk.note, 1), ap.after(9)))
+            )
             await settle()
             if not early:
                 system.kill(ref)

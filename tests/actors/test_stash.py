@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import actorpar as ap
-from actorpar.channels import env
 from actorpar.actors.timed import cell_of
+from actorpar.channels import env
 from tests.processes.running import settle
 
 from .staff import CALLERS, DESKS, Desk, PlainDesk, Watcher, fails, having

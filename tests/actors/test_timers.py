@@ -126,9 +126,7 @@ async def test_ac12_all_timers_die_with_the_actor(desk: type[Desk], how: str) ->
 
     async with ap.ActorSystem() as system:
         ref = await system.spawn(desk, notes)
-        await ref.ask(
-            Desk.do, lambda a: [a.ctx.every(1, a.note, "tick"), a.ctx.after(1, a.note, "once")] and None
-        )
+        await ref.ask(Desk.do, lambda a: [a.ctx.every(1, a.note, "tick"), a.ctx.after(1, a.note, "once")] and None)
         if how == "hangs":
             async with Busy(ref):
                 await asyncio.sleep(2)
