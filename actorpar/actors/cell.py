@@ -4,10 +4,11 @@ Invariants
 - IDLE: nothing is queued and nothing is in hand. QUEUED: it stands in the dispatcher's queue. BUSY: a handler runs, on
   the stack or suspended. HELD: suspended from outside. STARTING, ENDING: its hooks run. DEAD: for good.
 - Waiting messages are in `batch` (what the actor's turn has begun to take, an iterator) and behind it in `box`, a list
-  or None. The first that is told to an idle actor is in `first` and `first_arg`, before these: most messages find the
-  actor idle, and so need no list, no tuple and no work of the cycle collector. An idle actor has none of the three.
-- `len(box) < limit` proves that there is room: `limit` is the capacity, less what is left of `batch`, less the places
-  reserved for woken senders, and more by the signals that wait, which do not count. `set_limit` makes it exact;
+  or None; each is two items, the function and its argument, or None and an Entry. So a message that is told is no
+  object of its own, and gives the cycle collector nothing to do. The first that is told to an idle actor is in `first`
+  and `first_arg` alone. An idle actor has none of the three.
+- `len(box) < limit` proves that there is room: `limit` is twice the capacity, less what is left of `batch`, less the
+  places reserved for woken senders, and more by the signals that wait, which do not count. `set_limit` makes it exact;
   during a turn it is the worst case.
 - What only few actors have is in `more`, made when it is first needed.
 """
@@ -15,8 +16,10 @@ Invariants
 from __future__ import annotations
 
 import contextvars
+import copy
 import functools
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +55,11 @@ class Cell(ActorRef[Any]):
         self.dispatcher = dispatcher
         self.parent = parent
         self.state = STARTING
-        self.box: list[Letter] | None = None
-        self.batch: Iterator[Letter] | None = None
+        self.box: list[Any] | None = None
+        self.batch: Iterator[Any] | None = None
         self.first: Callable[..., Any] | None = None
         self.first_arg: Any = None
-        self.limit = kind.mailbox
+        self.limit = kind.places
         self.handled = 0
         self.actor: Actor = None  # type: ignore[assignment]  # set by spawn; None again once it is dead
         self.context: contextvars.Context | None = None
@@ -85,13 +88,14 @@ class Cell(ActorRef[Any]):
         box = self.box
         if box is not None:
             if len(box) < self.limit:
-                box.append((function, arg))
+                box.append(function)
+                box.append(arg)
                 return True
         elif self.state == IDLE and self.limit > 0:
             self._wake()
             self.first = function
             self.first_arg = arg
-            self.limit -= 1
+            self.limit -= 2
             return True
         return self.put((function, arg))
 
@@ -105,7 +109,8 @@ class Cell(ActorRef[Any]):
             box = self.box
             if box is None or rest or arg is NO or len(box) >= self.limit or self.kind is not kind:
                 return self.tell(method, arg, *rest)
-            box.append((function, arg))
+            box.append(function)
+            box.append(arg)
             return True
 
         return tell
@@ -141,7 +146,8 @@ class Cell(ActorRef[Any]):
             function = self.kind.one.get(method)
             if function is not None and len(self.box) < self.limit and (self.more is None or self.more.door is None):
                 queue.fuel -= 1
-                self.box.append((function, args[0]))
+                self.box.append(function)
+                self.box.append(args[0])
                 return
         letter = self.letter(method, args, kwargs)
         if self.dispatcher.is_spent():
@@ -168,7 +174,7 @@ class Cell(ActorRef[Any]):
     # -- the mailbox
 
     def __len__(self) -> int:
-        return length_hint(self.batch or ()) + len(self.box or ()) + (self.first is not None)
+        return (length_hint(self.batch or ()) + len(self.box or ())) // 2 + (self.first is not None)
 
     def __bool__(self) -> bool:
         return True
@@ -193,20 +199,16 @@ class Cell(ActorRef[Any]):
     def append(self, letter: Letter) -> None:
         """Put a letter behind everything that waits, whether there is room or not."""
         if self.box is None:
-            self._put_first(letter)
-        else:
-            self.box.append(letter)
+            self._wake()
+            self.box = []
+        self.box += _flat(letter)
 
     def put_signal(self, signal: Entry) -> None:
         """Put a signal of the system into the mailbox, behind what is there; it never counts against the bound."""
         if self.state != DEAD:
             more_of(self).signals += 1
-            self.limit += 1
+            self.limit += 2
             self.append(signal)
-
-    def _put_first(self, letter: Letter) -> None:
-        self._wake()
-        self.box = [letter]
 
     def _wake(self) -> None:
         """A letter comes into an empty box: if the actor is idle it wants a turn."""
@@ -221,24 +223,30 @@ class Cell(ActorRef[Any]):
 
     def take_back(self) -> list[Letter]:
         """Everything that waits, oldest first, taken out; a turn in progress ends after the handler in hand."""
-        waiting = list(self.batch or ())
+        rest = list(self.batch or ())
         if self.dispatcher.draining is self:
-            self.dispatcher.untaken += len(waiting)
+            self.dispatcher.untaken += len(rest) // 2
         self.batch = None
         if self.first is not None:
-            waiting.append((self.first, self.first_arg))
+            rest += (self.first, self.first_arg)
             self.first = self.first_arg = None
-            self.limit += 1
+            self.limit += 2
         if self.box is not None:
-            waiting += self.box
+            rest += self.box
             self.box = None
-        return waiting
+        return _letters(rest)
 
     def give_back(self, letters: list[Letter]) -> None:
         """Put letters back in front of everything that waits."""
-        rest = self.take_back()
-        self.batch = iter(letters + rest) if letters or rest else None
+        waiting = letters + self.take_back()
+        self.batch = iter([part for letter in waiting for part in _flat(letter)]) if waiting else None
         self.dispatcher.set_limit(self)
+
+    def peek(self, most: int) -> list[Letter]:
+        """The first `most` letters that wait, left where they are."""
+        first = () if self.first is None else (self.first, self.first_arg)
+        batch = () if self.batch is None else copy.copy(self.batch)
+        return _letters(list(islice(chain(first, batch, self.box or ()), 2 * most)))
 
     def letter(self, method: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The message as it lies in the mailbox; UnhandledMessage or BadArguments if there is no such message."""
@@ -265,6 +273,17 @@ class Cell(ActorRef[Any]):
     def dead(self) -> ActorDead:
         """The error that tells that this actor has ended."""
         return ActorDead(f"{self.name} has ended: {self.stopping}", self.stopping)
+
+
+def _flat(letter: Letter) -> tuple[Any, Any]:
+    """A letter as it lies in a box: the function and its argument, or None and the Entry."""
+    return letter if isinstance(letter, tuple) else (None, letter)
+
+
+def _letters(flat: list[Any]) -> list[Letter]:
+    """The letters of a box, or of a part of it."""
+    pairs = iter(flat)
+    return [entry if function is None else (function, entry) for function, entry in zip(pairs, pairs, strict=True)]
 
 
 from . import asking  # noqa: E402  # at the end: what these import needs Cell

@@ -60,8 +60,8 @@ class Dispatcher:
     __slots__ = (
         "base", "cell", "counters", "deadlines", "debug", "depth", "draining", "inlined", "inlined_args",
         "inlined_cell", "inlined_function", "loop", "most", "observe", "observes_all", "on_queue", "queue",
-        "request", "sample", "scheduled", "scratch", "serial", "single", "system", "thread",
-        "todo", "told", "told_arg", "unsampled", "untaken", "waiting", "within",
+        "request", "sample", "scheduled", "scratch", "serial", "single", "stashed", "system", "thread", "todo",
+        "told", "told_arg", "unsampled", "untaken", "waiting", "within",
     )  # fmt: skip
 
     #: What makes the `ctx` of an actor.
@@ -93,7 +93,8 @@ class Dispatcher:
         self.draining: Cell | None = None  # whose turn it is
         self.told: Any = None  # what it handles, if that was told to it while it was idle
         self.told_arg: Any = None
-        self.single: Any = None  # what it handles, if that is one letter that came without a batch
+        self.single: Any = None  # what it handles, function and argument, if that came without a batch
+        self.stashed = -1  # how far the turn was when a message was stashed last
         self.request: Request | None = None
         self.inlined_cell: Cell | None = None  # whom the ask asked that began last inside the asker's step
         self.inlined_function: Any = None  # and what
@@ -195,7 +196,7 @@ class Dispatcher:
         """Handle the one message that was told to the actor while it was idle; runs in its context."""
         function, arg = cell.first, cell.first_arg
         cell.first = cell.first_arg = None
-        cell.limit += 1
+        cell.limit += 2
         cell.state = BUSY
         self.cell = self.draining = cell
         self.told = function
@@ -214,36 +215,33 @@ class Dispatcher:
 
     def _drain(self, cell: Cell) -> int:
         """Handle what the actor has, at most `most` messages; runs in its context. Returns how many it handled."""
-        batch, letters = cell.batch, cell.box
-        if batch is None and letters is not None and len(letters) == 1:
-            cell.box = None  # the usual case: it needs no batch
-            left: Any = ()
+        batch, box = cell.batch, cell.box
+        if batch is None and box is not None and len(box) == 2:
+            cell.box = None  # one ask, or one signal: it needs no batch
+            before = 0
+            self.single = box
+            pairs: Any = (box,)
         else:
             if batch is None:
                 cell.box = None
-                batch = cell.batch = iter(letters or ())
-            left = batch
-            letters = islice(batch, self.most)  # type: ignore[assignment]
-        before = length_hint(left)
-        if before:
-            cell.limit = cell.kind.mailbox - before  # at worst: `put` counts exactly before it refuses
+                batch = cell.batch = iter(box or ())
+            before = length_hint(batch)
+            cell.limit = cell.kind.places - before  # at worst: `has_room` counts exactly before it refuses
+            pairs = islice(zip(batch, batch, strict=False), self.most)
         actor = cell.actor
         cell.state = BUSY
         self.cell = self.draining = cell
-        self.single = letters
         self.untaken = 0
         suspended = False
-        letter: Any  # a tuple or an Entry: the test of its type is not one that a checker narrows by
         try:
-            for letter in letters or ():
-                if type(letter) is tuple:
-                    function, arg = letter
+            for function, arg in pairs:
+                if function is not None:
                     result = function(actor) if arg is NO else function(actor, arg)
                     if type(result) is not CoroutineType:
                         continue
                     result = enter(cell, result, None, True)
                 else:
-                    result = self._handle(cell, actor, letter)
+                    result = self._handle(cell, actor, arg)
                 if result is SUSPENDED and not cell.kind.reentrant:
                     suspended = True
                     break
@@ -253,7 +251,7 @@ class Dispatcher:
             failed(cell, failure, request)
         else:
             self._end_turn(cell, suspended)
-        return before - length_hint(left) - self.untaken if left else 1
+        return (before - length_hint(batch)) // 2 - self.untaken if batch is not None else 1
 
     def _handle(self, cell: Cell, actor: Actor, letter: Entry) -> Any:
         """Handle what is no told message with one argument or none. SUSPENDED, or anything else."""
@@ -287,16 +285,17 @@ class Dispatcher:
 
     def _leave(self) -> None:
         self.cell = self.draining = self.request = self.single = self.told = self.told_arg = None
+        self.stashed = -1
 
     def set_limit(self, cell: Cell) -> None:
         """Count the room exactly, and give it to those who wait for it."""
-        limit = cell.kind.mailbox - length_hint(cell.batch or ()) - (cell.first is not None)
+        limit = cell.kind.places - length_hint(cell.batch or ()) - 2 * (cell.first is not None)
         more = cell.more
         if more is None:
             cell.limit = limit
         else:
             door = more.door
-            cell.limit = limit + more.signals - (0 if door is None else door.core.reserved)
+            cell.limit = limit + 2 * more.signals - (0 if door is None else 2 * door.core.reserved)
             if door is not None:
                 door.core.make_room()
 
@@ -305,7 +304,7 @@ class Dispatcher:
         batch = cell.batch
         if batch is not None and not length_hint(batch):
             cell.batch = batch = None
-        if cell.limit != cell.kind.mailbox or (cell.more is not None and cell.more.door is not None):
+        if cell.limit != cell.kind.places or (cell.more is not None and cell.more.door is not None):
             self.set_limit(cell)
         if cell.stopping is not None:
             life.end(cell)

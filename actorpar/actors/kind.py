@@ -63,6 +63,7 @@ class Kind:
         "name",
         "none",
         "one",
+        "places",
         "reentrant",
         "starts",
         "stash",
@@ -72,6 +73,7 @@ class Kind:
         self.cls = cls
         self.name = cls.__qualname__.rpartition("<locals>.")[2]
         self.mailbox = cls._mailbox
+        self.places = 2 * cls._mailbox  # of the list that is the mailbox: two for each message
         self.reentrant = cls._reentrant
         self._traced: Kind | None = None
         self.stash = cls._stash

@@ -252,7 +252,9 @@ async def _hooks_of_the_end(cell: Cell, reason: Reason) -> None:
         await stop_children(cell)
         for process in list(cell.more.processes or ()):
             process.cancel()
-            await asyncio.wait([process])
+            _, hanging = await asyncio.wait([process], timeout=CHILD_SHUTDOWN)
+            if hanging:
+                logger.error("%s: its process %r does not end although it was cancelled", cell.name, process)
     if "on_stop" in cell.kind.hooks:
         assert actor is not None
         await _call_hook(cell, "on_stop", reason)

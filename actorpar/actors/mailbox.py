@@ -59,21 +59,21 @@ class MailboxFlavor(Flavor):
         cell = self.cell
         while len(cell.box or ()) < cell.limit and wake(self.senders, GRANTED):
             self.reserved += 1
-            cell.limit -= 1
+            cell.limit -= 2
 
     def finish_send(self, waiter: Waiter) -> None:
         state, item, _ = self.settle(waiter)
         if state != GRANTED or self.cell.state == DEAD:
             raise self.refusal(item)
         self.reserved -= 1
-        self.cell.limit += 1
+        self.cell.limit += 2
         self.cell.append(item)
 
     def leave_send(self, waiter: Waiter) -> None:
         if waiter.state == GRANTED:
             waiter.state = IDLE
             self.reserved -= 1
-            self.cell.limit += 1
+            self.cell.limit += 2
             self.make_room()
         else:
             self.discard(self.senders, waiter)

@@ -29,8 +29,11 @@ def stash(cell: Cell, request: Request | None) -> Request | None:
     if request is not None and request is not LAZY and request.deferred:
         raise ActorError(f"{cell.name}: the message in hand was stashed, deferred or forwarded already")
     letter = _in_hand(cell, request)
-    if letters and letters[-1] is letter:
+    turn = cell.dispatcher
+    if letters and (letters[-1] is letter or (turn.draining is cell and turn.stashed == _place(cell)[1])):
         raise ActorError(f"{cell.name}: the message in hand was stashed already")
+    if turn.draining is cell:
+        turn.stashed = _place(cell)[1]
     if isinstance(letter, Entry):
         letter = letter.again(cell)
         request = letter.request if isinstance(letter, Entry) else None
@@ -73,13 +76,18 @@ def letter_of_turn(cell: Cell, request: Request | None) -> Letter:
     if dispatcher.draining is not cell:
         raise _too_late(cell)
     if cell.batch is None:
-        if dispatcher.single is None:
-            dispatcher.single = [(dispatcher.told, dispatcher.told_arg)]
-        single: Letter = dispatcher.single[0]
-        return single
-    place: Any = cell.batch.__reduce__()  # how a list iterator tells where it stands: (iter, (list,), index)
-    letter: Letter = place[1][0][place[2] - 1]
-    return letter
+        function, arg = (dispatcher.told, dispatcher.told_arg) if dispatcher.single is None else dispatcher.single
+        return arg if function is None else (function, arg)
+    flat, index = _place(cell)
+    return flat[index - 1] if flat[index - 2] is None else (flat[index - 2], flat[index - 1])
+
+
+def _place(cell: Cell) -> tuple[list[Any], int]:
+    """The list that the turn goes through, and how far it is: a list iterator tells both as (iter, (list,), index)."""
+    if cell.batch is None:
+        return [], 0
+    place: Any = cell.batch.__reduce__()
+    return place[1][0], place[2]
 
 
 def _too_late(cell: Cell) -> ActorError:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from . import life
+from .belongings import more_of
 from .cell import Cell
 from .childprocess import has_ended, kill_process, start_process, stop_process
 from .entry import Entry, Letter
@@ -119,7 +120,7 @@ class Child:
     async def start(self) -> None:
         """Start an incarnation, and wait until it is ready.
 
-        Raises ChildStartFailed. Cancelled: what was begun is killed.
+        Raises ChildStartFailed. Cancelled: what was begun is killed, and `stop` waits for its end.
         """
         self.phase, self.order, self.since = "starting", None, None
         restart = None if self.last is None else Restart(self.last, self.state, self.restarts + 1)
@@ -129,11 +130,10 @@ class Child:
         except Exception as failure:
             cause = failure.__cause__ if type(failure) is StartFailed and failure.__cause__ else failure
             told = f"child {self.id!r} of {self.owner.name} could not start: {describe(cause)}"
+            if isinstance(self.ref, Cell):
+                await life.ended(self.ref)  # it was killed, and may not be dead yet
             self.gone(Reason("error", error=cause))
             raise ChildStartFailed(told) from cause
-        except BaseException:
-            self.gone(SHUTDOWN)
-            raise
         self.phase = "running"
         self.pending = None
         self.since = self.owner.dispatcher.loop.time()
@@ -197,9 +197,16 @@ class Child:
         self.last = reason
 
     async def _leave_nothing(self) -> None:
-        """Wait for what the last incarnation left: a killed actor is dead before all its children are (AC-46)."""
-        if self.was is not None:
-            await _emptied(self.was)
+        """Wait for what the last incarnation left: a killed actor is dead before all that it started is (AC-46).
+
+        Actors that are killed and have not ended yet are children of the supervisor by then.
+        """
+        for cell, record in list(more_of(self.owner).children.items()):
+            if record is None and cell.more is not None and cell.more.doomed:
+                await life.ended(cell)
+        if self.was is not None and self.was.more is not None:
+            for process in list(self.was.more.processes or ()):
+                await kill_process(process)
 
     # -- its end for good
 
@@ -224,15 +231,3 @@ class Child:
     def is_over(self) -> bool:
         """True if it cannot be started any more: it had channel ends, and they are closed."""
         return any(end.closed for end in self.spec.ends)
-
-
-async def _emptied(cell: Cell) -> None:
-    more = cell.more
-    if more is None:
-        return
-    while more.children:
-        child = next(iter(more.children))
-        await life.ended(child)
-        await _emptied(child)
-    for process in list(more.processes or ()):
-        await kill_process(process)

@@ -112,7 +112,7 @@ class Supervisor(Actor, reentrant=True):
             child = self._family.adopt(spec)
             try:
                 await child.start()
-            except BaseException:
+            except ChildStartFailed:
                 self._family.forget(child)
                 raise
             return child.ref

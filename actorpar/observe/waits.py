@@ -8,7 +8,6 @@ may still break it, and who waits on a channel that several can serve waits for 
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -152,7 +151,7 @@ def _requests(cell: Cell) -> Iterator[tuple[Request, str, list[Task]]]:
 
 def letters_of(cell: Cell, most: int) -> list[Letter]:
     """The letters among which asks may be, oldest first, left where they are; what wakes an idle actor is no ask."""
-    return list(islice(chain(() if cell.batch is None else copy.copy(cell.batch), cell.box or ()), most))
+    return cell.peek(most)
 
 
 def _is_pending(request: Any) -> TypeGuard[Request]:

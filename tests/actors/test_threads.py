@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import concurrent.futures
 import threading
 from collections.abc import Callable
@@ -173,6 +174,9 @@ async def test_ac06_a_flood_from_threads_is_held_back_and_none_is_lost() -> None
                     thread.send(Desk.note, number)
 
         await asyncio.gather(*[in_thread(lambda handle=handle: flood(handle)) for handle in handles])
-        while len(await ref.ask(Desk.look)) < 2000:
+        notes: list[Any] = []
+        while len(notes) < 2000:
+            with contextlib.suppress(ap.MailboxFull):  # threads are as quick as this loop
+                notes = await ref.ask(Desk.look)
             await asyncio.sleep(0)
         assert system.counters.dead_letters == {}
