@@ -1,4 +1,4 @@
-"""The actors of these tests. What they do is handed to them in the message, so that one test can be read in one place."""
+"""The actors of these tests. What they do is handed to them in the message, so that one test is read in one place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import types
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
+
+import pytest
 
 import actorpar as ap
 from tests.processes.running import settle
@@ -88,7 +90,9 @@ DESKS: tuple[type[Desk], ...] = (PlainDesk, AsyncDesk, SlowDesk)
 
 def having(cls: type[D], **options: Any) -> type[D]:
     """The same class with options in its class statement, or with methods and hooks of its own."""
-    settings = {name: options.pop(name) for name in ("mailbox", "reentrant", "stash") if name in options}
+    settings: dict[str, Any] = {
+        name: options.pop(name) for name in ("mailbox", "reentrant", "stash") if name in options
+    }
     made: type[D] = types.new_class(cls.__name__, (cls,), settings, lambda members: members.update(options))
     return made
 
@@ -105,7 +109,7 @@ class Watcher(Desk):
         self.notes.append(item)
         return item
 
-    def on_down(self, down: ap.Down) -> None:
+    def on_down(self, down: ap.Down) -> Any:
         self.notes.append(down)
 
 
@@ -149,6 +153,13 @@ class Busy:
         await settle()
 
 
+def refuses(kind: type[BaseException], call: Callable[..., Any], /, *args: Any) -> bool:
+    """Call something that raises `kind`; True, for it did."""
+    with pytest.raises(kind):
+        call(*args)
+    return True
+
+
 async def fails(kind: type[BaseException], awaitable: Awaitable[Any]) -> Any:
     """Await something that raises `kind`, and return what it raised."""
     try:
@@ -187,10 +198,9 @@ async def from_actor(system: ap.ActorSystem, work: Callable[[], Coroutine[Any, A
 
     caller = await system.spawn(PlainDesk)
     try:
-        return await caller.within(None).ask(Desk.run, call)  # type: ignore[no-any-return]
+        return await caller.within(None).ask(Desk.run, call)
     except ap.HandlerFailed as failed:
-        assert failed.__cause__ is not None
-        raise failed.__cause__ from None
+        raise failed.__cause__ or failed from None
 
 
 CALLERS = (from_task, from_process, from_actor)

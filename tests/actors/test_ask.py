@@ -512,7 +512,8 @@ async def test_ac19_an_answer_may_be_deferred(desk: type[Desk], caller: Any, que
         assert not asking.done()
         assert await ref.ask(Desk.do, answer)
         assert await asking == 42
-        assert cell_of(ref).more is None or not cell_of(ref).more.deferred
+        more = cell_of(ref).more
+        assert more is None or not more.deferred
 
 
 async def test_ac19_a_deferred_answer_may_be_an_error(desk: type[Desk]) -> None:
@@ -576,7 +577,7 @@ async def test_ac19_a_reply_that_the_collector_drops_in_another_thread_fails_the
 
 async def test_ac19_a_request_is_deferred_once(desk: type[Desk]) -> None:
     def twice(actor: Desk) -> Any:
-        reply = actor.ctx.defer()
+        reply: ap.Reply[Any] = actor.ctx.defer()
         with pytest.raises(ap.ActorError):
             actor.ctx.defer()
         reply.send("first")
@@ -588,12 +589,12 @@ async def test_ac19_a_request_is_deferred_once(desk: type[Desk]) -> None:
 
 async def test_ac19_a_reply_may_be_sent_before_the_handler_returns_and_before_it_fails(desk: type[Desk]) -> None:
     def early(actor: Desk) -> str:
-        reply = actor.ctx.defer()
+        reply: ap.Reply[Any] = actor.ctx.defer()
         assert reply.send("early")
         return "what the handler returns is not the answer"
 
     def early_and_break(actor: Desk) -> None:
-        actor.ctx.defer().send("early")
+        actor.ctx.defer(str).send("early")
         raise ValueError("boom")
 
     async with ap.ActorSystem() as system:
@@ -606,7 +607,7 @@ async def test_ac19_a_reply_may_be_sent_before_the_handler_returns_and_before_it
 
 async def test_ac19_a_told_message_may_be_deferred_and_nobody_gets_the_answer(desk: type[Desk]) -> None:
     def keep(actor: Desk) -> None:
-        reply = actor.ctx.defer()
+        reply: ap.Reply[Any] = actor.ctx.defer()
         assert not reply.pending
         assert reply.deadline is None
         actor.notes.append(reply.send(1))
@@ -765,6 +766,18 @@ async def test_ac21_a_handler_sees_until_when_its_asker_waits(desk: type[Desk]) 
             assert await ref.within(None).ask(Desk.do, look) is None
         ref.tell(Desk.do, lambda actor: actor.notes.append(actor.ctx.deadline))
         assert (await ref.ask(Desk.look))[-1] is None
+
+
+async def test_ac21_a_deadline_belongs_to_its_own_request(desk: type[Desk]) -> None:
+    """An ask with a long deadline that runs inside does not lend it to the asks that its handler makes."""
+    async with ap.ActorSystem() as system:
+        other = await system.spawn(desk)
+
+        async def ask_on(actor: Desk) -> Any:
+            return await other.ask(Desk.do, lambda a: a.ctx.deadline), actor.ctx.deadline
+
+        ref = await system.spawn(desk)
+        assert await ref.within(60).ask(Desk.run, ask_on) == (pytest.approx(now() + 5), pytest.approx(now() + 60))
 
 
 async def test_ac21_a_told_message_behind_an_expired_request_knows_nothing_of_it(desk: type[Desk]) -> None:

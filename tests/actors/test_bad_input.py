@@ -171,7 +171,7 @@ async def test_ac09_classes_that_cannot_work_are_refused_at_their_first_spawn() 
 
     async with ap.ActorSystem() as system:
         for wrong in (Generates, AsyncGenerates, Blocks, Hides):
-            error = await fails(ap.InvalidActor, system.spawn(wrong))  # type: ignore[arg-type]
+            error = await fails(ap.InvalidActor, system.spawn(wrong))
             assert wrong.__name__ in str(error)
         assert system.actors == ()
 

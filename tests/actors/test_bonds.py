@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from actorpar.actors import life
 from actorpar.actors.timed import cell_of
 from tests.processes.running import settle
 
-from .staff import Busy, Desk, PlainDesk, Trapper, Watcher, fails, having
+from .staff import Busy, Desk, PlainDesk, Trapper, Watcher, fails, having, refuses
 
 pytestmark = pytest.mark.virtual_time
 
@@ -122,7 +123,7 @@ async def test_ac28_a_normal_exit_is_ignored_and_any_other_ends_the_linked_with_
 ) -> None:
     async with ap.ActorSystem() as system:
         chain = [await system.spawn(desk) for _ in range(4)]
-        for one, other in zip(chain, chain[1:], strict=False):
+        for one, other in itertools.pairwise(chain):
             await tie(one, other)
         detail = ap.Reason("shutdown", "for the night")
         await system.stop(chain[0], reason=ap.NORMAL)
@@ -435,13 +436,9 @@ async def test_ac27_a_process_spawned_with_a_link_is_linked_before_it_runs(desk:
 
 async def test_ac27_what_is_neither_actor_nor_process_cannot_be_linked_or_watched(desk: type[Desk]) -> None:
     async with ap.ActorSystem() as system:
-        ref = await system.spawn(desk)
+        ref: Any = await system.spawn(desk)
         for wrong in (None, 3, "name", PlainDesk, PlainDesk()):
             for call in ("link", "unlink", "monitor"):
-                failed = await ref.ask(
-                    Desk.do,
-                    lambda actor, wrong=wrong, call=call: pytest.raises(
-                        ap.InvalidActor, getattr(actor.ctx, call), wrong
-                    ),
+                assert await ref.ask(
+                    Desk.do, lambda a, wrong=wrong, call=call: refuses(ap.InvalidActor, getattr(a.ctx, call), wrong)
                 )
-                assert failed is not None

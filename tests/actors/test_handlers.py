@@ -15,7 +15,7 @@ from actorpar.actors.asking import INLINE_DEPTH
 from actorpar.actors.timed import cell_of
 from tests.processes.running import settle
 
-from .staff import CALLERS, DESKS, AsyncDesk, Busy, Desk, PlainDesk, fails, first_step, having
+from .staff import CALLERS, DESKS, AsyncDesk, Busy, Desk, PlainDesk, fails, first_step, from_process, having
 
 pytestmark = pytest.mark.virtual_time
 
@@ -99,32 +99,31 @@ async def test_ac01_a_failure_inside_leaves_the_depth_as_it_was(desk: type[Desk]
 
 async def test_ac01_asks_that_run_inside_count_against_the_budget() -> None:
     """CH-17: one process asks in a loop, and another must run meanwhile."""
-    done = False
-    turns = 0
     between: list[int] = []
+
+    class Progress:
+        done = False
+        turns = 0
+
+    async def ask(ref: Any, progress: Progress) -> None:
+        for number in range(2000):
+            progress.turns = number
+            await ref.ask(Desk.look)
+        progress.done = True
+
+    async def look(progress: Progress) -> None:
+        last = 0
+        while not progress.done:
+            between.append(progress.turns - last)
+            last = progress.turns
+            await asyncio.sleep(0)
 
     async with ap.ActorSystem() as system:
         for desk in (PlainDesk, AsyncDesk):
-            ref = await system.spawn(desk)
-            done, turns = False, 0
-
-            async def ask(ref: Any = ref) -> None:
-                nonlocal done, turns
-                for number in range(2000):
-                    turns = number
-                    await ref.ask(Desk.look)
-                done = True
-
-            async def look() -> None:
-                last = 0
-                while not done:
-                    between.append(turns - last)
-                    last = turns
-                    await asyncio.sleep(0)
-
+            ref, progress = await system.spawn(desk), Progress()
             async with ap.ProcessGroup() as group:
-                group.spawn(ask)
-                group.spawn(look)
+                group.spawn(ask, ref, progress)
+                group.spawn(look, progress)
             assert max(between) <= 2 * 128
 
 
@@ -184,7 +183,7 @@ async def test_ac01_a_plain_handler_is_not_the_task_of_whoever_asked() -> None:
         ref = await system.spawn(PlainDesk)
         await ref.ask(Desk.do, look)
         ref.tell(Desk.do, look)
-        await (await system.spawn(ref.ask, Desk.do, look))
+        await from_process(system, lambda: ref.ask(Desk.do, look))
         assert asyncio.current_task() not in seen
         assert seen == [None] * 3
 
@@ -207,14 +206,17 @@ async def test_ac01_the_scopes_of_a_handler_never_touch_the_asker(desk: type[Des
             assert scope.cancelled_caught
         else:
             with pytest.raises(ExceptionGroup):
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(fail())
-                    await forever
+                await group_that_fails(forever)
         await asyncio.sleep(0)
         return "gave up"
 
     async def fail() -> None:
         raise ValueError("boom")
+
+    async def group_that_fails(forever: asyncio.Future[None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+            await forever
 
     async with ap.ActorSystem() as system:
         ref = await system.spawn(desk)
@@ -371,7 +373,7 @@ async def test_ac01_the_hooks_see_the_variables_of_their_actor(desk: type[Desk])
 
     async with ap.ActorSystem() as system:
         for how in ("stop", "fail"):
-            ref = await system.spawn(having(desk, on_start=on_start, on_stop=on_stop))
+            ref: Any = await system.spawn(having(desk, on_start=on_start, on_stop=on_stop))
             assert await ref.ask(Desk.do, lambda _: colour.get()) == "started"
             await ref.ask(Desk.do, lambda _: colour.set("painted") and None)
             if how == "fail":

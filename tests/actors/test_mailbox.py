@@ -498,6 +498,7 @@ async def test_ac09_a_message_that_the_actor_does_not_have_is_raised_at_the_send
     async with ap.ActorSystem() as system:
         events = system.events.subscribe(ap.Unhandled)
         ref: Any = await system.spawn(desk)
+        method: Any
         for method in (Other.strange, print, "note", None, [], ref, ap.Actor.on_start, Desk.__init__):
             with pytest.raises(ap.UnhandledMessage):
                 ref.tell(method)

@@ -120,7 +120,8 @@ async def test_ac56_references_of_one_incarnation_are_equal_and_of_two_are_not(d
         assert hash(ref) == hash(ref.within(3))
         assert len({ref, ref.within(1), other}) == 2
         assert ref != other
-        assert ref != "a string"
+        stranger: Any = "a string"
+        assert ref != stranger
         assert await ref.ask(Desk.do, lambda actor: actor.ctx.ref == ref)
         assert ref.name != other.name
         assert bool(ref)

@@ -167,7 +167,7 @@ async def test_ac06_what_was_unstashed_does_not_take_the_place_of_a_woken_sender
             await settle()
         busy = Busy(ref)
         await busy.__aenter__()
-        ref.tell(Desk.do, lambda a: (a.notes.append("open"), a.ctx.unstash_all()) and None)
+        ref.tell(Desk.do, lambda a: len([a.notes.append("open"), a.ctx.unstash_all()]))
         sending = [asyncio.ensure_future(ref.send(Desk.note, number)) for number in range(3)]
         await settle()
         busy.gate.set()

@@ -79,15 +79,20 @@ async def test_ac61_a_shutdown_of_no_time_kills_what_does_not_end_at_once(desk: 
 
 async def test_ac61_an_exception_in_the_block_ends_everything_and_comes_out(desk: type[Desk]) -> None:
     stopped: list[Any] = []
-    with pytest.raises(ValueError, match="boom"):
+    started: list[Any] = []
+
+    async def block() -> None:
         async with ap.ActorSystem(shutdown=1) as system:
-            ref = await system.spawn(having(desk, on_stop=lambda self, reason: stopped.append(reason)))
-            process = await system.spawn(hang, None)  # type: ignore[arg-type]
+            started.append(await system.spawn(having(desk, on_stop=lambda self, reason: stopped.append(reason))))
+            started.append(await system.spawn(hang, None))  # type: ignore[arg-type]
             await settle()
             raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"):
+        await block()
     assert stopped == [ap.SHUTDOWN]
-    assert not ref.is_alive()
-    assert process.cancelled()
+    assert not started[0].is_alive()
+    assert started[1].cancelled()
 
 
 @pytest.mark.parametrize("when", ["in the block", "while it stops", "twice"])
@@ -119,12 +124,17 @@ async def test_ac61_a_process_that_fails_ends_the_system_with_its_failure(desk: 
     async def fail() -> None:
         raise ValueError("boom")
 
-    with pytest.raises(ValueError, match="boom"):
+    refs: list[Any] = []
+
+    async def block() -> None:
         async with ap.ActorSystem() as system:
-            ref = await system.spawn(desk)
+            refs.append(await system.spawn(desk))
             await system.spawn(fail)
             await asyncio.get_running_loop().create_future()
-    assert not ref.is_alive()
+
+    with pytest.raises(ValueError, match="boom"):
+        await block()
+    assert not refs[0].is_alive()
 
 
 async def test_ac61_actors_work_until_the_processes_of_the_block_are_done(desk: type[Desk]) -> None:
@@ -164,7 +174,7 @@ async def test_ac61_a_child_spawned_in_on_stop_does_not_outlive_its_parent(desk:
             children.append(await self.ctx.spawn(desk))
 
     async with ap.ActorSystem() as system:
-        ref = await system.spawn(Late)
+        ref: Any = await system.spawn(Late)
         await system.stop(ref)
         assert not children[0].is_alive()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import concurrent.futures
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ async def test_ac02_messages_of_one_thread_keep_their_order_asks_included(desk: 
                     assert thread.ask(Desk.note, (name, number + 2)) == (name, number + 2)
 
         handles = {name: ref.within(30).threadsafe() for name in "abc"}
-        await asyncio.gather(*[in_thread(lambda name=name: send(name)) for name in handles])
+        await asyncio.gather(*[in_thread(functools.partial(send, name)) for name in handles])
         notes = await ref.ask(Desk.look)
         for name in handles:
             assert [number for who, number in notes if who == name] == list(range(30))
@@ -58,8 +58,7 @@ async def test_ac02_an_ask_of_a_thread_does_not_overtake_what_waits_for_room(des
         busy = Busy(ref)
         await busy.__aenter__()
         sending = asyncio.ensure_future(in_thread(send))
-        while not asked.is_set():
-            await asyncio.sleep(0)
+        await in_thread(asked.wait)
         await busy.__aexit__()
         assert await sending == list(range(6))
         thread.close()
@@ -110,7 +109,7 @@ async def test_ac16_a_thread_that_asks_learns_of_the_death_of_the_asked(desk: ty
         with ref.within(None).threadsafe() as thread:
             async with Busy(ref):
                 asking = asyncio.ensure_future(in_thread(lambda: thread.ask(Desk.note, 1)))
-                while not len(ref):  # type: ignore[arg-type]
+                while not len(ref):  # type: ignore[arg-type]  # noqa: ASYNC110
                     await asyncio.sleep(0)
                 system.kill(ref)
                 await fails(ap.ActorDead, asking)
@@ -158,14 +157,22 @@ async def test_ac01_a_blocking_handler_may_send_and_ask_others_and_its_own_actor
     async with ap.ActorSystem() as system:
         ref = await system.spawn(Cruncher, await system.spawn(PlainDesk))
         assert [await ref.ask(Cruncher.crunch, number) for number in range(5)] == list(range(5))
-        while len(await ref.ask(Cruncher.look)) < 5:
+        while len(await ref.ask(Cruncher.look)) < 5:  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert await ref.ask(Cruncher.look) == list(range(5))
 
 
 async def test_ac06_a_flood_from_threads_is_held_back_and_none_is_lost() -> None:
+    all_there = asyncio.Event()
+
+    class Counts(PlainDesk, mailbox=8):
+        def note(self, item: Any) -> Any:
+            self.notes.append(item)
+            if len(self.notes) == 2000:
+                all_there.set()
+
     async with ap.ActorSystem() as system:
-        ref = await system.spawn(having(PlainDesk, mailbox=8))
+        ref = await system.spawn(Counts)
         handles = [ref.threadsafe() for _ in range(4)]
 
         def flood(thread: Any) -> None:
@@ -173,10 +180,6 @@ async def test_ac06_a_flood_from_threads_is_held_back_and_none_is_lost() -> None
                 for number in range(500):
                     thread.send(Desk.note, number)
 
-        await asyncio.gather(*[in_thread(lambda handle=handle: flood(handle)) for handle in handles])
-        notes: list[Any] = []
-        while len(notes) < 2000:
-            with contextlib.suppress(ap.MailboxFull):  # threads are as quick as this loop
-                notes = await ref.ask(Desk.look)
-            await asyncio.sleep(0)
+        await asyncio.gather(*[in_thread(functools.partial(flood, handle)) for handle in handles])
+        await all_there.wait()
         assert system.counters.dead_letters == {}

@@ -11,7 +11,7 @@ import pytest
 import actorpar as ap
 from tests.processes.running import settle
 
-from .staff import Busy, Desk, having
+from .staff import Busy, Desk, having, refuses
 
 pytestmark = pytest.mark.virtual_time
 
@@ -126,7 +126,7 @@ async def test_ac12_all_timers_die_with_the_actor(desk: type[Desk], how: str) ->
 
     async with ap.ActorSystem() as system:
         ref = await system.spawn(desk, notes)
-        await ref.ask(Desk.do, lambda a: [a.ctx.every(1, a.note, "tick"), a.ctx.after(1, a.note, "once")] and None)
+        await ref.ask(Desk.do, lambda a: len([a.ctx.every(1, a.note, "tick"), a.ctx.after(1, a.note, "once")]))
         if how == "hangs":
             async with Busy(ref):
                 await asyncio.sleep(2)
@@ -165,8 +165,8 @@ async def test_ac12_a_timer_calls_what_is_no_message_too_and_overrides(desk: typ
             self.notes.append(("overridden", item))
 
     async with ap.ActorSystem() as system:
-        ref = await system.spawn(Private)
-        await ref.ask(Desk.do, lambda a: [a.ctx.after(1, a._tick, 1), a.ctx.after(2, a.note, 2)] and None)
+        ref: Any = await system.spawn(Private)
+        await ref.ask(Desk.do, lambda a: len([a.ctx.after(1, a._tick, 1), a.ctx.after(2, a.note, 2)]))
         await asyncio.sleep(3)
         assert await ref.ask(Desk.look) == [1, ("overridden", 2)]
 
@@ -174,18 +174,16 @@ async def test_ac12_a_timer_calls_what_is_no_message_too_and_overrides(desk: typ
 @pytest.mark.parametrize("seconds", [-1, math.nan, "1", None])
 async def test_ac12_a_timer_without_a_sensible_time_is_refused(desk: type[Desk], seconds: Any) -> None:
     async with ap.ActorSystem() as system:
-        ref = await system.spawn(desk)
+        ref: Any = await system.spawn(desk)
         other = desk()
         for call in ("after", "every"):
             await ref.ask(
                 Desk.do,
-                lambda a, call=call: pytest.raises(ValueError, getattr(a.ctx, call), seconds, a.note, 1) and None,
+                lambda a, call=call: refuses(ValueError, getattr(a.ctx, call), seconds, a.note, 1),
             )
-        await ref.ask(Desk.do, lambda a: pytest.raises(ValueError, a.ctx.every, 0, a.note, 1) and None)
+        await ref.ask(Desk.do, lambda a: refuses(ValueError, a.ctx.every, 0, a.note, 1))
         for wrong in (print, Desk.note, other.note, None):
-            await ref.ask(
-                Desk.do, lambda a, wrong=wrong: pytest.raises(ap.InvalidActor, a.ctx.after, 1, wrong, 1) and None
-            )
+            await ref.ask(Desk.do, lambda a, wrong=wrong: refuses(ap.InvalidActor, a.ctx.after, 1, wrong, 1))
 
 
 async def test_ac12_a_blocking_handler_may_be_timed() -> None:
