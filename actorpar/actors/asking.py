@@ -15,6 +15,7 @@ from . import handlers
 from .entry import Call
 from .errors import AskCycle, AskToSelf, MailboxFull
 from .kind import name_of
+from .ref import DEADLINE
 from .reply import failure_for_asker
 from .request import GIVEN_AWAY, LAZY, Request
 from .runner import SUSPENDED, Runner
@@ -98,6 +99,8 @@ def _enter(dispatcher: Dispatcher, cell: Cell, coroutine: Any) -> Any:
     """
     runner = cell.runner or handlers.new_runner(cell)
     runner.request = LAZY
+    runner.within = dispatcher.within
+    dispatcher.within = DEADLINE  # the handler's own asks have theirs
     process = runner.process
     dispatcher.depth += 1
     dispatcher.inlined_cell = cell

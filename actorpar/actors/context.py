@@ -80,7 +80,9 @@ class ActorContext(Generic[A_co]):
         request = self._in_hand()
         if request is LAZY:
             dispatcher = self._cell.dispatcher
-            return None if dispatcher.within is None else dispatcher.loop.time() + dispatcher.within
+            runner = None if dispatcher.cell is not None else dispatcher.running_runner()
+            within = dispatcher.within if runner is None else runner.within
+            return None if within is None else dispatcher.loop.time() + within
         return None if request is None else request.due
 
     # -- others

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,13 +100,14 @@ class Family:
         if self._strategy.kind == "dynamic":
             await self._stop_at_once(reason)
             return
-        for child in reversed(list(self._children.values())):
+        children = list(reversed(self._children.values()))
+        for child in [each for each in children if each.order is not None]:
+            await child.stop("stop", reason)  # it was told to stop before, and is the first to be waited for
+        for child in children:
             await child.stop("stop", reason)
 
     async def _stop_at_once(self, reason: Reason) -> None:
         """Tell all to stop, and wait for all; each is killed when its own time is over, counted from now."""
-        now = self._owner.dispatcher.loop.time
-        begin = now()
         living = [child for child in self._children.values() if child.ref is not None]
         for child in living:
             child.begin_to_stop("stop")
@@ -115,18 +117,14 @@ class Family:
                 life.kill(child.ref)
             else:
                 life.stop(child.ref, reason)
-        for seconds, same in itertools.groupby(sorted(living, key=_seconds_of), _seconds_of):
-            await _end_within([child.ref for child in same], begin + seconds)
+        when = operator.attrgetter("due")
+        for due, same in itertools.groupby(sorted(living, key=when), when):
+            await _end_within([child.ref for child in same], due)
         await asyncio.gather(*[kill_process(child.ref) for child in living if isinstance(child.ref, asyncio.Future)])
         for child in living:
             if isinstance(child.ref, Cell):
                 await life.ended(child.ref)
             await child.has_stopped(reason)
-
-
-def _seconds_of(child: Child) -> float:
-    shutdown = child.spec.shutdown
-    return math.inf if shutdown is None else 0.0 if shutdown == "kill" else shutdown
 
 
 async def _end_within(refs: list[Any], deadline: float) -> None:

@@ -31,12 +31,13 @@ SUSPENDED: Final[Any] = type("Suspended", (), {"__repr__": lambda _: "SUSPENDED"
 class Runner:
     """Drives the handlers of one actor. `request` is what the handler in hand is to answer."""
 
-    __slots__ = ("cell", "process", "request", "suspended")
+    __slots__ = ("cell", "process", "request", "suspended", "within")
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
         self.request: Request | None = None
         self.suspended = False
+        self.within: float | None = None  # how long the asker is ready to wait, while `request` is LAZY
         self.process = self._make_process()
 
     def _make_process(self) -> Process[Any]:

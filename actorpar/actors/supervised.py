@@ -12,6 +12,7 @@ Invariants
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from . import life
@@ -59,8 +60,8 @@ class Child:
     """A child of the supervisor `owner`."""
 
     __slots__ = (
-        "_letters", "failures", "id", "last", "order", "owner", "pending", "phase", "ref", "restarts", "since", "spec",
-        "state", "was",
+        "_letters", "due", "failures", "id", "last", "order", "owner", "pending", "phase", "ref", "restarts", "since",
+        "spec", "state", "was",
     )  # fmt: skip
 
     def __init__(self, owner: Cell, spec: ChildSpec[Any], id: str) -> None:
@@ -76,6 +77,7 @@ class Child:
         self.since: float | None = None  # when the present incarnation was ready
         self.pending: object = None  # the restart for which it waits while it is restarting
         self.order: Literal["stop", "restart"] | None = None
+        self.due = math.inf  # until when an incarnation that was told to stop has time to, in the time of the loop
         self.state: Any = None  # what ctx.keep kept
         self._letters: list[Letter] = []
 
@@ -168,7 +170,7 @@ class Child:
             self.phase = "stopped"
             return
         self.begin_to_stop(order)
-        seconds = 0.0 if self.spec.shutdown == "kill" else self.spec.shutdown
+        seconds = None if self.due == math.inf else max(0.0, self.due - self.owner.dispatcher.loop.time())
         if not isinstance(ref, Cell):
             await stop_process(ref, seconds)
         elif self.spec.shutdown == "kill":
@@ -179,7 +181,10 @@ class Child:
         await self.has_stopped(reason)
 
     def begin_to_stop(self, order: Literal["stop", "restart"]) -> None:
-        """From now on the end of the present incarnation is awaited."""
+        """From now on the end of the present incarnation is awaited. Told again, it has no more time than before."""
+        if self.order is None:
+            shutdown = 0.0 if self.spec.shutdown == "kill" else self.spec.shutdown
+            self.due = math.inf if shutdown is None else self.owner.dispatcher.loop.time() + shutdown
         self.order = order
         self.phase = "stopping"
 
