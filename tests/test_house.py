@@ -46,6 +46,10 @@ SEAM_USERS = {
 }
 #: Test files that sleep for a reason of their own. Tests in virtual time may sleep as they like.
 SLEEPERS = {
+    "tests/actors/staff.py": "what the actors of its tests do, which run in virtual time",
+    "tests/flow/workers.py": "what the stages of its tests do, which run in virtual time",
+    "tests/models/test_actor_model.py": "runs on a VirtualClock of its own",
+    "tests/supervision/acting.py": "what the actors of its tests do, which run in virtual time",
     "tests/bench/echo_client.py": "the pace of the load that is measured",
     "tests/bench/file_server.py": "a server in a process of its own has no event to wait for",
     "tests/fetch/answers.py": "the server that misbehaves is slow on purpose",
