@@ -256,14 +256,14 @@ class Dispatcher:
     def _handle(self, cell: Cell, actor: Actor, letter: Entry) -> Any:
         """Handle what is no told message with one argument or none. SUSPENDED, or anything else."""
         request = letter.request
+        if letter.is_signal:
+            more_of(cell).signals -= 1
         if request is not None:
-            if request.state != PENDING:
+            if request.state != PENDING and not letter.is_signal:  # an item of a feed has left its channel for good
                 self.counters.expired += 1
                 return None
             self.request = request
             request.deferred = False  # it may have been stashed, or forwarded to this actor
-        if letter.is_signal:
-            more_of(cell).signals -= 1
         result = letter.call(actor)
         if type(result) is CoroutineType:
             result = enter(cell, result, request, True)
