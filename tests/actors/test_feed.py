@@ -175,6 +175,24 @@ async def test_ac25_a_feed_may_be_cancelled_and_its_end_is_closed(desk: type[Des
         tx.close()
 
 
+async def test_ac06_an_item_of_a_feed_that_was_cancelled_is_handled_and_leaves_no_room_behind(
+    desk: type[Desk],
+) -> None:
+    async with ap.ActorSystem() as system:
+        ref = await system.spawn(having(desk, mailbox=2))
+        tx, rx = ap.open_channel[int](1)
+        feeding = await fed(system, ref, rx)
+        async with Busy(ref):
+            await tx.send(1)
+            await settle()
+            feeding.cancel()
+            await settle()
+        async with Busy(ref):
+            assert [ref.tell(Desk.note, number) for number in range(3)] == [True, True, False]
+        assert await ref.ask(Desk.look) == [1, 0, 1]
+        tx.close()
+
+
 async def test_ac09_only_its_own_methods_can_be_fed(desk: type[Desk]) -> None:
     async with ap.ActorSystem() as system:
         ref: Any = await system.spawn(desk)

@@ -282,6 +282,31 @@ async def test_ac01_a_cancellation_that_a_handler_left_behind_does_not_reach_the
         assert ref.is_alive()
 
 
+async def test_ac01_a_cancellation_that_a_told_handler_left_behind_does_not_reach_the_next(
+    desk: type[Desk], engine: str
+) -> None:
+    async def cancel_and_return(actor: Desk) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    async def sleep(actor: Desk) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+        await asyncio.sleep(1)
+        actor.notes.append("slept")
+
+    if engine == "plain tasks":
+        pytest.skip("a task that was cancelled is cancelled")
+    async with ap.ActorSystem() as system:
+        ref = await system.spawn(desk)
+        ref.tell(Desk.note, 0)
+        ref.tell(Desk.run, cancel_and_return)
+        ref.tell(Desk.run, sleep)
+        assert await ref.ask(Desk.look) == [0, "slept"]
+
+
 async def test_ac01_an_actor_without_a_suspended_handler_is_no_task(desk: type[Desk]) -> None:
     async with ap.ActorSystem() as system:
         before = asyncio.all_tasks()

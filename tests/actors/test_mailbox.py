@@ -155,17 +155,18 @@ async def test_ac03_every_message_is_counted_once(desk: type[Desk]) -> None:
     async with ap.ActorSystem() as system:
         ref = await system.spawn(desk)
         stopped = await system.spawn(desk)
-        stopped.tell(Desk.run, wait)
-        for number in range(30):
-            stopped.tell(Desk.note, number)
-        await settle()
+        async with Busy(stopped):
+            stopped.tell(Desk.run, wait)
+            for number in range(30):
+                stopped.tell(Desk.note, number)
+        assert len(cell_of(stopped)) == 30, "what is left of the batch that it has begun"
         for number in range(200):
             ref.tell(Desk.note, number)
         ref.tell(Desk.do, lambda _: life.stop(cell_of(stopped)))
         await ref.ask(Desk.look)
         gate.set()
         await system.ended(stopped)
-        assert system.counters.handled == 200 + 1 + 1 + 1
+        assert system.counters.handled == 200 + 1 + 2 + 1
         assert system.counters.dead_letters == {"dead": 30}
 
 
@@ -184,6 +185,17 @@ async def test_ac04_a_stop_overtakes_what_waits(desk: type[Desk]) -> None:
             assert ref.is_alive(), "the handler in hand goes on"
             busy.gate.set()
             assert await stopping == ap.SHUTDOWN
+    assert notes == []
+    assert system.counters.dead_letters["dead"] == 3
+
+
+async def test_ac04_a_stop_overtakes_what_waits_for_the_first_turn(desk: type[Desk]) -> None:
+    notes: list[Any] = []
+    async with ap.ActorSystem() as system:
+        ref = await system.spawn(having(desk, on_stop=lambda self, reason: None), notes)
+        for number in range(3):
+            ref.tell(Desk.note, number)
+        assert await system.stop(ref) == ap.SHUTDOWN
     assert notes == []
     assert system.counters.dead_letters["dead"] == 3
 

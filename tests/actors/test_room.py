@@ -136,6 +136,33 @@ async def test_ac06_senders_that_wait_learn_that_the_actor_ended(desk: type[Desk
         assert system.counters.dead_letters["dead"] == SMALL
 
 
+async def test_ac06_one_place_lets_one_sender_in(desk: type[Desk]) -> None:
+    async with ap.ActorSystem() as system:
+        ref: Any = await system.spawn(having(desk, mailbox=SMALL))
+        gates = [asyncio.Event() for _ in range(2)]
+
+        def waiting(gate: asyncio.Event) -> Any:
+            async def wait(actor: Desk) -> None:
+                await gate.wait()
+
+            return wait
+
+        ref.tell(Desk.run, waiting(gates[0]))
+        await settle()
+        ref.tell(Desk.run, waiting(gates[1]))
+        fill(ref)
+        sending = []
+        for number in range(4):
+            sending.append(asyncio.ensure_future(ref.send(Desk.note, number)))
+            await settle()
+        gates[0].set()
+        await settle()
+        assert len(ref) == SMALL
+        assert [each.done() for each in sending] == [True, False, False, False]
+        gates[1].set()
+        await asyncio.gather(*sending)
+
+
 async def test_ac06_a_tell_does_not_take_the_place_of_a_woken_sender(desk: type[Desk]) -> None:
     async with ap.ActorSystem() as system:
         ref = await system.spawn(having(desk, mailbox=1))
