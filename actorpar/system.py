@@ -14,7 +14,7 @@ import os
 import weakref
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple, overload
 
 from .actors import life
 from .actors.actor import Actor
@@ -36,11 +36,12 @@ from .actors.timed import cell_of
 from .channels.group import ProcessGroup
 from .channels.process import Process
 from .channels.runqueue import run_queue
-from .observe import inspection
-from .observe.control import Control, open_control
-from .observe.inspection import ActorInfo
 from .observe.sampling import Samples
-from .observe.snapshot import SystemSnapshot, snapshot
+
+if TYPE_CHECKING:
+    from .observe.control import Control
+    from .observe.inspection import ActorInfo
+    from .observe.snapshot import SystemSnapshot
 
 A = TypeVar("A", bound=Actor)
 R = TypeVar("R")
@@ -163,22 +164,32 @@ class ActorSystem:
 
     def inspect(self, ref: ActorRef[Any]) -> ActorInfo:
         """What an actor is doing now, without its help; also of one that has ended."""
-        return inspection.inspect(ref)
+        from .observe.inspection import inspect
+
+        return inspect(ref)
 
     def suspend(self, ref: ActorRef[Any]) -> None:
         """Have an actor handle nothing more after the handler in hand, until `resume`; it can be stopped meanwhile."""
-        inspection.suspend(ref)
+        from .observe.inspection import suspend
+
+        suspend(ref)
 
     def resume(self, ref: ActorRef[Any]) -> None:
         """Let a suspended actor go on with what waits."""
-        inspection.resume(ref)
+        from .observe.inspection import resume
+
+        resume(ref)
 
     def trace(self, ref: ActorRef[Any], wanted: bool = True) -> None:
         """Publish a `Traced` event for each message that the actor is sent from now on, or no more."""
-        inspection.trace(ref, wanted)
+        from .observe.inspection import trace
+
+        trace(ref, wanted)
 
     def snapshot(self) -> SystemSnapshot:
         """The whole system as plain data, fit for JSON: actors, counters, who waits for whom, deadlock suspects."""
+        from .observe.snapshot import snapshot
+
         return snapshot(self)
 
     @property
@@ -196,7 +207,10 @@ class ActorSystem:
     async def __aenter__(self) -> Self:
         if self._dispatcher is not None:
             raise ActorError(f"{self.name}: a system runs once; make another ActorSystem")
-        self._control = await open_control(self, self._control_wanted)
+        if self._control_wanted or (self._control_wanted is None and "ACTORPAR_CONTROL" in os.environ):
+            from .observe.control import open_control
+
+            self._control = await open_control(self, self._control_wanted)
         await self._group.__aenter__()
         await self._owned.__aenter__()
         self._dispatcher = Dispatcher(run_queue(), self)

@@ -33,7 +33,11 @@ def groups() -> list[Group]:
                 _import("actorpar", "import actorpar"),
                 _import(
                     "actorpar, and its channels used",
-                    "import actorpar as ap; ap.open_channel, ap.select, ap.ProcessGroup, ap.ActorSystem, ap.run",
+                    "import actorpar as ap; ap.open_channel, ap.select, ap.ProcessGroup, ap.run",
+                ),
+                _import(
+                    "actorpar, and its actors used",
+                    "import actorpar as ap; ap.open_channel, ap.select, ap.Actor, ap.ActorSystem, ap.run",
                 ),
             ),
             unit="ms",
