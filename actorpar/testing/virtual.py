@@ -54,6 +54,10 @@ class VirtualClock(asyncio.SelectorEventLoop):
         finally:
             env.clock, env.TURN_STEPS = before
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """End the loop's threads, however long that takes: they work in real time, which no timer here can measure."""
+        await super().shutdown_default_executor()
+
     def describe_waits(self) -> str:
         """One line for each task and process that is left, with what it waits for."""
         waits = wait_graph(run_queue(self))

@@ -40,6 +40,7 @@ def detect_blocking(limit: float) -> Iterator[list[Blocked]]:
         seconds = clock() - start
         if seconds > limit and seconds - (_seconds_without_a_processor() - starved_before) > limit:
             blocked.append(Blocked(seconds, repr(handle)))
+        del handle  # the traceback of a task's end keeps this frame, and the handle keeps the task
 
     asyncio.Handle._run = timed_run  # type: ignore[method-assign,assignment]
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -161,6 +163,20 @@ def test_a_virtual_clock_can_be_advanced_by_hand() -> None:
 # -- what the suite watches for
 
 
+def test_threads_have_all_the_real_time_they_need_at_the_end_of_virtual_time() -> None:
+    done: list[bool] = []
+
+    def work() -> None:
+        time.sleep(0.05)
+        done.append(True)
+
+    async def main() -> None:
+        asyncio.get_running_loop().run_in_executor(None, work)
+
+    run_virtual(main)  # from Python 3.12 on, runners give threads 300 s
+    assert done == [True]
+
+
 def test_a_callback_that_blocks_the_loop_is_told() -> None:
     async def block() -> None:
         time.sleep(0.02)  # noqa: ASYNC251  # on purpose
@@ -178,6 +194,32 @@ def test_a_loop_that_is_not_blocked_is_not_told() -> None:
     with detect_blocking(0.015) as blocked:
         asyncio.run(idle())
     assert blocked == []
+
+
+def test_watching_a_loop_keeps_no_task_alive() -> None:
+    class Item:
+        pass
+
+    async def wait(item: Item) -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        item = Item()
+        known = weakref.ref(item)
+        task = asyncio.create_task(wait(item))
+        del item
+        await asyncio.sleep(0)
+        task.cancel()
+        del task
+        await asyncio.sleep(0.01)
+        assert known() is None
+
+    gc.disable()
+    try:
+        with detect_blocking(1):
+            asyncio.run(main())
+    finally:
+        gc.enable()
 
 
 async def test_processes_that_live_are_listed_until_they_end() -> None:
