@@ -12,6 +12,7 @@ Invariants
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -204,10 +205,12 @@ class Child:
     async def _leave_nothing(self) -> None:
         """Wait for what the last incarnation left: a killed actor is dead before all that it started is (AC-46).
 
-        Actors that are killed and have not ended yet are children of the supervisor by then.
+        Actors that are killed and have not ended yet are children of the supervisor by then, its last ones.
         """
-        for cell, record in list(more_of(self.owner).children.items()):
-            if record is None and cell.more is not None and cell.more.doomed:
+        children = reversed(more_of(self.owner).children.items())
+        orphans = [cell for cell, _ in itertools.takewhile(lambda child: child[1] is None, children)]
+        for cell in orphans:
+            if cell.more is not None and cell.more.doomed:
                 await life.ended(cell)
         if self.was is not None and self.was.more is not None:
             for process in list(self.was.more.processes or ()):
