@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+BACKOFF = "actorpar/actors/backoff.py"
+CHILD = "actorpar/actors/child.py"
+CHILD_PROCESS = "actorpar/actors/childprocess.py"
+FAMILY = "actorpar/actors/family.py"
+HANDLERS = "actorpar/actors/handlers.py"
+LENDING = "actorpar/actors/lending.py"
+RESTARTS = "actorpar/actors/restarts.py"
+STRATEGIES = "actorpar/actors/strategies.py"
+SUPERVISED = "actorpar/actors/supervised.py"
+SUPERVISOR = "actorpar/actors/supervisor.py"
+
 BASE = "channels/flavors/base.py"
 BOUNDED = "channels/flavors/bounded.py"
 BROADCAST = "channels/flavors/broadcast.py"

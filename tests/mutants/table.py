@@ -7,5 +7,6 @@ from .crossings import CROSSINGS
 from .endings import ENDINGS
 from .flow import FLOW
 from .mutant import Mutant
+from .supervision import SUPERVISION
 
-MUTANTS: list[Mutant] = [*FLOW, *ENDINGS, *CHOICES, *CROSSINGS]
+MUTANTS: list[Mutant] = [*FLOW, *ENDINGS, *CHOICES, *CROSSINGS, *SUPERVISION]
