@@ -167,7 +167,7 @@ class Dispatcher:
     def _sampled(self, cell: Cell, sample: Callable[[Cell, float, int], None]) -> int:
         """A turn whose time is measured."""
         started = env.clock()
-        context = cell.context or self.scratch
+        context = self.scratch if cell.context is None else cell.context  # an empty context is false
         handled = context.run(self._drain if cell.first is None else self._drain_first, cell)
         if context is self.scratch and context != self.base:
             self.adopt(cell)

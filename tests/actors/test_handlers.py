@@ -493,3 +493,26 @@ async def test_ac01_the_loop_goes_on_and_a_kill_does_not_wait_for_the_thread() -
         await asking
         assert await system.ended(ref) == ap.KILLED
         go_on.set()
+
+
+async def test_ac01_a_turn_that_is_measured_runs_in_the_context_of_its_actor() -> None:
+    """One turn in 64 is; an actor that has a context of its own, without a variable in it, starts children meanwhile."""
+
+    class Parent(ap.Actor):
+        async def bear(self) -> None:
+            await self.ctx.spawn(Starting)
+
+    class Starting(ap.Actor):
+        def on_start(self) -> None:
+            pass
+
+    async def bear_many() -> int:
+        async with ap.ActorSystem() as system:
+            parent = await system.spawn(Parent)
+            for _ in range(200):
+                parent.tell(Parent.bear)
+                await settle()
+            return system.counters.spawned
+
+    empty = contextvars.Context()
+    assert await asyncio.create_task(bear_many(), context=empty) == 1 + 200
