@@ -496,7 +496,7 @@ async def test_ac01_the_loop_goes_on_and_a_kill_does_not_wait_for_the_thread() -
 
 
 async def test_ac01_a_turn_that_is_measured_runs_in_the_context_of_its_actor() -> None:
-    """One turn in 64 is; an actor that has a context of its own, without a variable in it, starts children meanwhile."""
+    """One turn in 64 is. An actor whose own context is empty starts children meanwhile."""
 
     class Parent(ap.Actor):
         async def bear(self) -> None:
