@@ -15,7 +15,10 @@ HARNESS = Path("tests", "bench", "command.py")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument(
-        "--only", metavar="PATTERN", default="*", help="only groups whose name contains PATTERN (* and ? allowed)"
+        "--only",
+        metavar="PATTERN",
+        action="append",
+        help="only groups whose name contains PATTERN (* and ? allowed); may be given several times",
     )
     parser.add_argument("--repeats", type=_at_least_one, help="repeats of every case (default 7; 3 with --quick)")
     parser.add_argument(

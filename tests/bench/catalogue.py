@@ -13,6 +13,10 @@ def every_group() -> list[Group]:
     return [group for topic in TOPICS for group in topic.groups()]
 
 
-def matching(pattern: str) -> list[Group]:
-    """The groups whose name contains the pattern; `*` and `?` stand for any text, as in file names."""
-    return [group for group in every_group() if fnmatchcase(group.name.lower(), f"*{pattern.lower()}*")]
+def matching(*patterns: str) -> list[Group]:
+    """The groups whose name contains one of the patterns; `*` and `?` stand for any text, as in file names."""
+    return [
+        group
+        for group in every_group()
+        if any(fnmatchcase(group.name.lower(), f"*{pattern.lower()}*") for pattern in patterns)
+    ]

@@ -23,10 +23,13 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     if not console.is_terminal:
         console.width = WIDE
-    groups = matching(args.only)
+    patterns = args.only or ["*"]
+    groups = matching(*patterns)
     if not groups:
         console.print(
-            f"No group matches {args.only!r}. Groups:", *(f"  {group.name}" for group in every_group()), sep="\n"
+            f"No group matches {' or '.join(patterns)}. Groups:",
+            *(f"  {group.name}" for group in every_group()),
+            sep="\n",
         )
         return 2
     repeats = args.repeats or (QUICK_REPEATS if args.quick else 7)
@@ -65,7 +68,7 @@ def _finish(
     console.print(report.goal_table(verdicts))
     for line in report.complaints(results):
         console.print(line, highlight=False)
-    options = {"only": args.only, "repeats": repeats, "quick": args.quick, "loop": args.loop}
+    options = {"only": args.only or ["*"], "repeats": repeats, "quick": args.quick, "loop": args.loop}
     record.write(args.json, about, options, results, verdicts)
     console.print(f"wrote {args.json}")
     if args.markdown:
