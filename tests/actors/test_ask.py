@@ -124,6 +124,25 @@ async def test_ac14_deadlines_of_many_lengths_expire_each_in_its_time() -> None:
         assert expired == sorted(lengths)
 
 
+async def test_ac14_deadlines_of_one_length_expire_each_in_its_time() -> None:
+    expired: list[float] = []
+
+    async with ap.ActorSystem() as system:
+        ref = await system.spawn(PlainDesk)
+
+        async def ask() -> None:
+            await fails(ap.AskTimeout, ref.within(2).ask(Desk.note, 1))
+            expired.append(now())
+
+        async with Busy(ref):
+            asking = []
+            for _ in range(3):
+                asking.append(asyncio.ensure_future(ask()))
+                await asyncio.sleep(0.5)
+            await asyncio.gather(*asking)
+        assert expired == [pytest.approx(2), pytest.approx(2.5), pytest.approx(3)]
+
+
 async def test_ac14_a_handler_that_never_returns_times_out_and_blocks_nobody_else(desk: type[Desk]) -> None:
     async with ap.ActorSystem(shutdown=1) as system:
         ref = await system.spawn(desk)

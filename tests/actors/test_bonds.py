@@ -75,6 +75,12 @@ async def test_ac27_a_pair_has_at_most_one_link(desk: type[Desk]) -> None:
         exits = await notes_of(trapper)
         assert [(exit.ref, exit.reason.kind) for exit in exits] == [(ref, "killed")]
 
+        process = await system.spawn(sleep_for_ever)
+        for _ in range(3):
+            await tie(trapper, process)
+        process.cancel()
+        assert len(await notes_of(trapper)) == 1 + 1
+
 
 async def test_ac27_one_unlink_undoes_any_number_of_links(desk: type[Desk]) -> None:
     async with ap.ActorSystem() as system:

@@ -193,7 +193,7 @@ async def test_ac23_an_actor_that_ends_itself_in_its_start_never_started(style: 
 # -- the end
 
 
-ENDS = ["stop", "ctx.stop", "fail told", "fail asked", "kill", "system", "link", "parent"]
+ENDS = ["stop", "ctx.stop", "fail told", "fail asked", "kill", "kills itself", "system", "link", "parent"]
 
 
 @pytest.mark.parametrize("how", ENDS)
@@ -226,6 +226,8 @@ async def test_ac24_on_stop_runs_exactly_once_on_every_end_except_kill(desk: typ
             await fails(ap.HandlerFailed, ref.ask(Desk.do, fail))
         elif how == "kill":
             system.kill(ref)
+        elif how == "kills itself":
+            ref.tell(Desk.do, lambda actor: actor.ctx.system.kill(actor.ctx.ref))
         elif how == "link":
             await ref.ask(Desk.do, lambda actor: actor.ctx.link(other))
             other.tell(Desk.do, fail)
@@ -236,7 +238,14 @@ async def test_ac24_on_stop_runs_exactly_once_on_every_end_except_kill(desk: typ
             life.stop(cell_of(ref))
             system.kill(ref)
             assert await system.stop(ref) == reason
-    kinds = {"stop": "shutdown", "ctx.stop": "normal", "kill": None, "system": "shutdown", "parent": "shutdown"}
+    kinds = {
+        "stop": "shutdown",
+        "ctx.stop": "normal",
+        "kill": None,
+        "kills itself": None,
+        "system": "shutdown",
+        "parent": "shutdown",
+    }
     kind = kinds.get(how, "error")
     assert stopped == ([] if kind is None else [kind])
 

@@ -91,6 +91,7 @@ async def test_ac50_an_actor_may_have_several_names_and_all_are_free_at_its_end(
         system.registry.unregister("one")
         assert system.find("one", Desk) is None
         system.registry.unregister("nobody")
+        system.registry.register("three", ref)
         await system.stop(ref)
         assert system.find("two", Desk) is None
         assert system.registry.names() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .actors import ACTORS
 from .choices import CHOICES
 from .crossings import CROSSINGS
 from .endings import ENDINGS
@@ -9,4 +10,4 @@ from .flow import FLOW
 from .mutant import Mutant
 from .supervision import SUPERVISION
 
-MUTANTS: list[Mutant] = [*FLOW, *ENDINGS, *CHOICES, *CROSSINGS, *SUPERVISION]
+MUTANTS: list[Mutant] = [*FLOW, *ENDINGS, *CHOICES, *CROSSINGS, *ACTORS, *SUPERVISION]
