@@ -111,7 +111,6 @@ class Child:
                 if isinstance(letter, Entry) and letter.request is not None:
                     letter.request.cell = cell
             cell.give_back(letters)
-            cell.dispatcher.set_limit(cell)
 
     def ended(self, cell: Any, reason: Reason) -> None:
         """An incarnation has ended: tell the supervisor, unless that waits for it."""

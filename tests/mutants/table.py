@@ -8,6 +8,7 @@ from .crossings import CROSSINGS
 from .endings import ENDINGS
 from .flow import FLOW
 from .mutant import Mutant
+from .restarting import RESTARTING
 from .supervision import SUPERVISION
 
-MUTANTS: list[Mutant] = [*FLOW, *ENDINGS, *CHOICES, *CROSSINGS, *ACTORS, *SUPERVISION]
+MUTANTS: list[Mutant] = [*FLOW, *ENDINGS, *CHOICES, *CROSSINGS, *ACTORS, *SUPERVISION, *RESTARTING]

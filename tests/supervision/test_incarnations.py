@@ -138,6 +138,27 @@ async def test_ac45_a_mailbox_survives_failed_starts(system: ap.ActorSystem, jou
     assert await (await find(sup, "a")).ask(Worker.noted) == [1, 2]
 
 
+async def test_ac45_a_mailbox_survives_an_object_that_cannot_be_made(system: ap.ActorSystem) -> None:
+    failures = [Boom(), Boom()]
+
+    class Fragile(Worker):
+        def __init__(self) -> None:
+            super().__init__(Journal(), "fragile")
+            if len(failures) == 1:
+                raise failures.pop()
+
+        def fail(self) -> None:
+            raise failures.pop()
+
+    sup = await system.spawn(S, ap.one_for_one(ap.child(Fragile, id="a", keep_mailbox=True), intensity=9))
+    old = await find(sup, "a")
+    await occupy(old)
+    old.tell(Fragile.fail)
+    assert await old.ask(Worker.note, 1) == 1
+    assert await (await find(sup, "a")).ask(Worker.noted) == [1]
+    assert failures == []
+
+
 async def test_ac45_kept_messages_are_dead_letters_when_the_supervisor_gives_up(
     system: ap.ActorSystem, journal: Journal
 ) -> None:
