@@ -358,6 +358,11 @@ def release(cell: Cell, more: Any, reason: Reason) -> None:
     """Let go of what others may take or wait for (AC-25): names, groups, timers, channel ends, children."""
     for child in reversed(list(more.children)):
         kill(child, Reason("killed", cause=reason))
+    if more.children and cell.parent is not None:  # they unwind: whoever waits for the parent's end waits for them
+        more_of(cell.parent).children.update(dict.fromkeys(more.children))
+        for child in more.children:
+            child.parent = cell.parent
+        more.children = {}
     for process in list(more.processes or ()):
         process.cancel()
     for feed in list(more.feeds or ()):
