@@ -90,7 +90,10 @@ class Actor:
         return None
 
     def on_withdrawn(self, reply: Reply[Any]) -> None:
-        """An asker gave up on a request that is in hand or deferred (AC-22): a plain `def`, called at once."""
+        """An asker gave up on a request that is in hand or deferred (AC-22): a plain `def`, called at once.
+
+        `reply` is equal to the one that was deferred.
+        """
 
     def __repr__(self) -> str:
         cell = getattr(self, "_cell", None)

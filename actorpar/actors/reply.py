@@ -17,7 +17,8 @@ class Reply(Generic[R]):
     """The right, and the duty, to answer one request. Made by `ctx.defer()` and `ctx.forward()`.
 
     A handler that returns `Reply[int]` is asked for an `int`. Dropped without an answer, it fails the asker with
-    BrokenPromise; when its actor ends first, the asker gets ActorDead.
+    BrokenPromise; when its actor ends first, the asker gets ActorDead. Those of one request are equal: what
+    `on_withdrawn` is given can be found among those that were kept.
     """
 
     __slots__ = ("__weakref__", "_request")
@@ -54,6 +55,12 @@ class Reply(Generic[R]):
             _drop(request)
         elif not queue.loop.is_closed():
             queue.loop.call_soon_threadsafe(_drop, request)  # the collector may run in any thread
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reply) and other._request is self._request
+
+    def __hash__(self) -> int:
+        return hash(self._request)
 
     def __repr__(self) -> str:
         return f"<Reply of {self._request.cell.name} to {self._request.message or 'nobody'}>"

@@ -853,6 +853,34 @@ async def test_ac22_an_actor_that_wants_to_know_is_told_that_its_asker_gave_up(c
             system.kill(ref)
 
 
+@pytest.mark.parametrize("caller", [from_task, from_process])
+async def test_ac22_what_was_withdrawn_is_found_among_the_replies_that_were_kept(caller: Any) -> None:
+    class Waiters(ap.Actor):
+        def __init__(self, waiting: list[ap.Reply[int]]) -> None:
+            self.waiting = waiting
+
+        def wait(self) -> ap.Reply[int]:
+            self.waiting.append(self.ctx.defer(int))
+            return self.waiting[-1]
+
+        def on_withdrawn(self, reply: ap.Reply[Any]) -> None:
+            self.waiting.remove(reply)
+
+    async with ap.ActorSystem() as system:
+        waiting: list[ap.Reply[int]] = []
+        ref = await system.spawn(Waiters, waiting)
+        first, second, third = (asyncio.ensure_future(caller(system, lambda: ref.ask(Waiters.wait))) for _ in range(3))
+        await settle()
+        second.cancel()
+        await asyncio.wait([second])
+        await settle()
+        assert len({*waiting, *waiting}) == 2
+        for n, reply in enumerate(waiting):
+            assert reply != n
+            reply.send(n)
+        assert [await first, await third] == [0, 1]
+
+
 async def test_ac22_an_actor_that_did_not_ask_for_it_goes_on_as_if_nothing_had_happened(desk: type[Desk]) -> None:
     gate = asyncio.Event()
 
