@@ -134,7 +134,8 @@ _HOMES = {
     "actors.bonds": "Monitor",
     "actors.child": "ChildSpec child",
     "actors.context": "ActorContext",
-    "actors.errors": "ActorDead ActorError AskCycle AskTimeout AskToSelf BadArguments BrokenPromise DeathPact HandlerFailed InvalidActor MailboxFull NameTaken Reject StartFailed StashFull UnhandledMessage",
+    "actors.errors": "ActorDead ActorError AskCycle AskTimeout AskToSelf BadArguments BrokenPromise DeathPact "
+    "HandlerFailed InvalidActor MailboxFull NameTaken Reject StartFailed StashFull UnhandledMessage",
     "actors.events": "DeadLetter Ended Event Started Traced Unhandled",
     "actors.groups": "GroupChange",
     "actors.guard": "send_to",
