@@ -306,6 +306,9 @@ class ActorSystem:
             if self._leaving and parent is self._root:
                 raise ActorError(f"{self.name}: the block has ended, nothing can be spawned any more")
             return await spawn(parent, kind_of(target), args, name=name, link=link)
+        if isinstance(target, Actor):
+            kind = type(target).__name__
+            raise InvalidActor(f"spawn takes a class and its arguments, spawn({kind}, …), and makes the object itself")
         owner = self._group if parent is self._root else self._owned
         process = owner.spawn(target, *args, name=name, propagate=propagate)
         if owner is self._owned:

@@ -33,6 +33,14 @@ class ActorRef(Generic[A_co]):
 
     __slots__ = ()
 
+    if not TYPE_CHECKING:  # which knows that there is no such attribute
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"a reference has no {name!r}: what an actor has is its own, and a message is named from the class, "
+                f"`await ref.ask(Class.{name}, …)`"
+            )
+
     @property
     def name(self) -> str:
         """The name it was registered under, or its class and a number."""

@@ -248,3 +248,21 @@ async def test_ac09_context_calls_outside_of_a_handler_are_refused_where_they_ne
             with pytest.raises(ap.ActorError):
                 call()
         assert ctx.ref == ref
+
+
+async def test_ac09_whoever_calls_a_method_of_a_reference_is_told_how_to_ask() -> None:
+    async with ap.ActorSystem() as system:
+        ref: Any = await system.spawn(PlainDesk)
+        for each in (ref, ref.within(1)):
+            with pytest.raises(AttributeError, match=r"ref\.ask\(Class\.note, …\)"):
+                each.note(1)
+            assert not hasattr(each, "notes")
+
+
+async def test_ac23_an_object_is_no_class_to_spawn() -> None:
+    async with ap.ActorSystem() as system:
+        actor: Any = PlainDesk()
+        ref = await system.spawn(PlainDesk)
+        for spawn in (system.spawn, await ref.ask(Desk.do, lambda actor: actor.ctx.spawn)):
+            with pytest.raises(ap.InvalidActor, match=r"spawn\(PlainDesk, …\)"):
+                await spawn(actor)
