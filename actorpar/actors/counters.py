@@ -26,3 +26,6 @@ class Counters:
         self.late = 0  # answers that came after the asker had given up
         self.expired = 0  # requests that were dropped unhandled, because the asker had given up
         self.dead_letters: Counter[str] = Counter()  # by reason: dead, overflow
+
+    def __repr__(self) -> str:
+        return f"Counters({', '.join(f'{name}={getattr(self, name)}' for name in self.__slots__)})"
