@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -42,8 +43,13 @@ def main(args: argparse.Namespace) -> int:
         path = _chosen(args.target)
         if path is None:
             return 2
-        return asyncio.run(_look(path, args))
+        status = asyncio.run(_look(path, args))
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:  # how one leaves it
+        return 0
+    except BrokenPipeError:  # whoever read has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter flushes at its end
         return 0
     except ControlError as error:
         print(f"actorpar top: {error}", file=sys.stderr)

@@ -102,6 +102,23 @@ def test_of_several_systems_one_has_to_be_chosen(runtime: Path, capsys: pytest.C
             assert (status, out.partition(":")[0]) == (0, "bank")
 
 
+@pytest.mark.parametrize("how", ["--json", "--once"])
+def test_whoever_stops_reading_gets_no_traceback(runtime: Path, how: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with program(runtime, "shop"):
+        ran = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "actorpar", "top", how],
+            cwd=ROOT,
+            env={**os.environ, "XDG_RUNTIME_DIR": str(runtime)},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=30,
+        )
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
 def test_without_a_system_it_says_how_to_get_one(runtime: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with program(runtime, "shop", control="0"):
         status, out, err = top(capsys)
