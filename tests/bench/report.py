@@ -91,11 +91,18 @@ def goal_table(verdicts: Sequence[Verdict]) -> Table:
 
 
 def complaints(results: Sequence[Result]) -> list[str]:
-    """One line for every case that gave no figure."""
+    """One line for every case that failed, and one for each reason why peers were left out."""
+    absent: dict[str, list[str]] = {}
+    for result in results:
+        for case, reason in result.absent.items():
+            absent.setdefault(reason, []).append(f"{result.group.name}: {case}")
     return [
         f"{result.group.name} ({result.loop}): {case}: {reason}"
         for result in results
-        for case, reason in (*result.absent.items(), *result.failed.items())
+        for case, reason in result.failed.items()
+    ] + [
+        f"left out, {reason} (pip install -e '.[bench]' brings it): {', '.join(dict.fromkeys(cases))}"
+        for reason, cases in absent.items()
     ]
 
 
