@@ -7,9 +7,10 @@ with a deadline of its own; a reference to an actor on another node will be one 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, TypeVarTuple, overload
 
 from .actor import Actor
+from .errors import ActorError
 from .reply import Reply
 
 if TYPE_CHECKING:
@@ -40,6 +41,15 @@ class ActorRef(Generic[A_co]):
                 f"a reference has no {name!r}: what an actor has is its own, and a message is named from the class, "
                 f"`await ref.ask(Class.{name}, …)`"
             )
+
+    def __copy__(self) -> Self:
+        return self  # the actor is the same one
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise ActorError(f"{self!r} cannot be pickled: it means nothing in another process")
 
     @property
     def name(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -266,3 +268,13 @@ async def test_ac23_an_object_is_no_class_to_spawn() -> None:
         for spawn in (system.spawn, await ref.ask(Desk.do, lambda actor: actor.ctx.spawn)):
             with pytest.raises(ap.InvalidActor, match=r"spawn\(PlainDesk, …\)"):
                 await spawn(actor)
+
+
+async def test_ac45_a_copy_of_a_reference_is_the_reference_and_pickling_it_is_refused() -> None:
+    async with ap.ActorSystem() as system:
+        ref = await system.spawn(PlainDesk)
+        for each in (ref, ref.within(1)):
+            assert copy.copy(each) is each
+            assert copy.deepcopy([each]) == [each]
+            with pytest.raises(ap.ActorError, match="means nothing in another process"):
+                pickle.dumps(each)
