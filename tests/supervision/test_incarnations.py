@@ -153,7 +153,7 @@ async def test_ac45_a_mailbox_survives_an_object_that_cannot_be_made(system: ap.
     sup = await system.spawn(S, ap.one_for_one(ap.child(Fragile, id="a", keep_mailbox=True), intensity=9))
     old = await find(sup, "a")
     await occupy(old)
-    old.tell(Fragile.fail)
+    old.tell(Worker.fail)
     assert await old.ask(Worker.note, 1) == 1
     assert await (await find(sup, "a")).ask(Worker.noted) == [1]
     assert failures == []
