@@ -5,8 +5,9 @@ Invariants
   the stack or suspended. HELD: suspended from outside. STARTING, ENDING: its hooks run. DEAD: for good.
 - Waiting messages are in `batch` (what the actor's turn has begun to take, an iterator) and behind it in `box`, a list
   or None; each is two items, the function and its argument, or None and an Entry. So a message that is told is no
-  object of its own, and gives the cycle collector nothing to do. The first that is told to an idle actor is in `first`
-  and `first_arg` alone. An idle actor has none of the three.
+  object of its own, and gives the cycle collector nothing to do. (Both are appended in two steps, which is a tenth
+  cheaper than one: between them nothing can come but a signal handler that raises, and that of `ap.run` does not.)
+  The first that is told to an idle actor is in `first` and `first_arg` alone. An idle actor has none of the three.
 - `len(box) < limit` proves that there is room: `limit` is twice the capacity, less what is left of `batch`, less the
   places reserved for woken senders, and more by the signals that wait, which do not count. `set_limit` makes it exact;
   during a turn it is the worst case.

@@ -107,7 +107,7 @@ def withdrawn(request: Request) -> None:
     if request.deferred or any(runner.request is request for runner in runners):
         try:
             cell.actor.on_withdrawn(Forwarded(request))
-        except Exception as failure:  # whoever gave up must not be raised what another actor's hook raises
+        except BaseException as failure:  # whoever gave up must not be raised what another actor's hook raises
             from .life import stop
 
             stop(cell, Reason("error", error=failure), hurry=True)
