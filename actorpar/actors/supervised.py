@@ -12,7 +12,6 @@ Invariants
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -206,11 +205,8 @@ class Child:
 
         Actors that are killed and have not ended yet are children of the supervisor by then, its last ones.
         """
-        children = reversed(more_of(self.owner).children.items())
-        orphans = [cell for cell, _ in itertools.takewhile(lambda child: child[1] is None, children)]
-        for cell in orphans:
-            if cell.more is not None and cell.more.doomed:
-                await life.ended(cell)
+        while (orphan := _orphan_of(self.owner)) is not None:
+            await life.ended(orphan)  # and then it may leave some itself
         if self.was is not None and self.was.more is not None:
             for process in list(self.was.more.processes or ()):
                 await kill_process(process)
@@ -238,3 +234,14 @@ class Child:
     def is_over(self) -> bool:
         """True if it cannot be started any more: it had channel ends, and they are closed."""
         return any(end.closed for end in self.spec.ends)
+
+
+def _orphan_of(owner: Cell) -> Cell | None:
+    """A killed actor that has not ended yet and came to the supervisor when its parent died; there is no child behind
+    such a one."""
+    for cell, record in reversed(more_of(owner).children.items()):
+        if record is not None:
+            return None
+        if cell.more is not None and cell.more.doomed:
+            return cell
+    return None

@@ -158,3 +158,27 @@ async def test_ac40_an_asker_that_gives_up_stops_nothing(system: ap.ActorSystem,
         await sup.within(1.0).ask(S.start_child, worker(journal, "a"))
     await asyncio.sleep(3.0)
     assert await running(sup) == ["a"]
+
+
+@pytest.mark.parametrize("stubborn", [False, True], ids=["yields", "swallows its cancellation"])
+async def test_ac34_a_child_that_is_killed_in_its_start_has_not_started(
+    system: ap.ActorSystem, journal: Journal, stubborn: bool
+) -> None:
+    class Slow(ap.Actor):
+        async def on_start(self) -> None:
+            try:
+                await asyncio.sleep(60.0)
+            except asyncio.CancelledError:
+                if not stubborn:
+                    raise
+
+    sup = await system.spawn(S, ap.one_for_one(worker(journal, "a")))
+    starting = asyncio.ensure_future(sup.within(None).ask(S.start_child, ap.child(Slow, name="slow")))
+    await asyncio.sleep(1.0)
+    slow = system.find("slow", Slow)
+    assert slow is not None
+    system.kill(slow)
+    with pytest.raises(ap.ChildStartFailed, match="killed"):
+        await starting
+    assert await states(sup) == {"a": "running"}
+    assert system.find("slow", Slow) is None
