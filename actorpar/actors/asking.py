@@ -34,10 +34,10 @@ def begin_ask(cell: Cell, method: Callable[..., Any], args: tuple[Any, ...], kwa
     dispatcher = cell.dispatcher
     try:
         function, is_async, least, most = cell.kind.inline[method]
-        fits = not kwargs and least <= len(args) <= most
     except (KeyError, TypeError):
-        fits = False
-    if cell.state or not fits or dispatcher.depth >= INLINE_DEPTH:  # not IDLE, or worth a closer look
+        function, is_async, least, most = method, False, 1, 0  # no arguments fit
+    # not IDLE, or worth a closer look
+    if cell.state or kwargs or not least <= len(args) <= most or dispatcher.depth >= INLINE_DEPTH:
         return _ask_checked(cell, method, args, kwargs)
     cell.state = BUSY
     cell.handled += 1
@@ -115,7 +115,7 @@ def _enter(dispatcher: Dispatcher, cell: Cell, coroutine: Any) -> Any:
         try:
             signal = process.run(coroutine.send, None)
         except StopIteration as stop:
-            result = stop.value
+            result, signal = stop.value, None
         else:
             result = SUSPENDED
         finally:

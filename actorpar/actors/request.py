@@ -85,7 +85,7 @@ class Request:
         """The answer, or raise why there is none; `seconds` is what the asker was ready to wait."""
         if self.state == WITHDRAWN:
             raise AskTimeout(
-                f"{self.cell.name} did not answer {self.message} within {seconds} s; "
+                f"{self.cell.name} did not answer {self.message} within {seconds:g} s; "
                 "ref.within(seconds) sets another deadline"
             )
         error, self.error = self.error, None

@@ -44,6 +44,10 @@ class Runner:
         cell = self.cell
         return Process(cell.dispatcher.queue, None, cell.name, cell.context, self)
 
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run a handler, where there is no process on which the caller could."""
+        raise NotImplementedError
+
     def handler_name(self) -> str:
         """How the handler in hand is called."""
         return name_of(self.process.get_coro())
@@ -59,7 +63,7 @@ class Runner:
         """The suspended handler returned."""
         request = self._ended()
         if request is not None and request.is_due_from(self.cell):
-            request.answer(value)
+            handlers.answer(self.cell, request, value)
         handlers.finished(self)
 
     def raised(self, process: Any, failure: BaseException) -> None:
