@@ -193,7 +193,7 @@ class Dispatcher:
         return context
 
     def _drain_first(self, cell: Cell) -> int:
-        """Handle the one message that was told to the actor while it was idle; runs in its context."""
+        """Handle the one message that was told to the actor while it was idle, and what came behind it."""
         function, arg = cell.first, cell.first_arg
         cell.first = cell.first_arg = None
         cell.limit += 2
@@ -209,8 +209,16 @@ class Dispatcher:
         except BaseException as failure:
             self._leave()
             failed(cell, failure, None)
-        else:
-            self._end_turn(cell, suspended)
+            return 1
+        if (
+            cell.box is not None
+            and not suspended
+            and cell.stopping is None
+            and (cell.more is None or not cell.more.held)
+        ):
+            self._leave()
+            return 1 + self._drain(cell)
+        self._end_turn(cell, suspended)
         return 1
 
     def _drain(self, cell: Cell) -> int:

@@ -99,6 +99,14 @@ def finished(runner: Runner) -> None:
         cell.dispatcher.settle(cell)
 
 
+def answer(cell: Cell, request: Request, value: Any) -> None:
+    """A handler that was suspended returned what its asker waits for; or the hooks of a start did, but after a kill."""
+    if cell.more is not None and cell.more.unborn:
+        request.fail(life.not_started(cell))
+    else:
+        request.answer(value)
+
+
 def failed(cell: Cell, failure: BaseException, request: Request | None, runner: Runner | None = None) -> None:
     """A handler raised: a rejected request is an answer, everything else is the end of the actor (AC-18)."""
     if runner is not None:
