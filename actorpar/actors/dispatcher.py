@@ -210,14 +210,13 @@ class Dispatcher:
             self._leave()
             failed(cell, failure, None)
             return 1
-        if (
-            cell.box is not None
-            and not suspended
-            and cell.stopping is None
-            and (cell.more is None or not cell.more.held)
-        ):
-            self._leave()
-            return 1 + self._drain(cell)
+        if cell.more is None and cell.stopping is None and not suspended:
+            if cell.box is not None:
+                self._leave()
+                return 1 + self._drain(cell)
+            self.cell = self.draining = self.told = self.told_arg = None  # `_end_turn`, for most messages
+            cell.state = IDLE
+            return 1
         self._end_turn(cell, suspended)
         return 1
 
