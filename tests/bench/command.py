@@ -67,7 +67,7 @@ def _finish(
     verdicts = judge(results)
     console.print(report.goal_table(verdicts))
     for line in report.complaints(results):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False)  # errors and extras have brackets
     options = {"only": args.only or ["*"], "repeats": repeats, "quick": args.quick, "loop": args.loop}
     record.write(args.json, about, options, results, verdicts)
     console.print(f"wrote {args.json}")
