@@ -98,6 +98,9 @@ class Cell(ActorRef[Any]):
             self.first_arg = arg
             self.limit -= 2
             return True
+        elif self.limit > 0 and self.state != DEAD and thread_id() == self.dispatcher.thread:
+            self.box = [function, arg]
+            return True
         return self.put((function, arg))
 
     def teller(self, method: Callable[..., object], /) -> Any:
@@ -141,16 +144,22 @@ class Cell(ActorRef[Any]):
             dispatcher.within = DEADLINE
         return await result.wait(seconds) if type(result) is Request else result
 
-    async def send(self, method: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
-        queue = self.dispatcher.queue
-        if queue.fuel and self.box is not None and not kwargs and len(args) == 1:  # the usual case, as cheap as `tell`
-            function = self.kind.one.get(method)
-            if function is not None and len(self.box) < self.limit and (self.more is None or self.more.door is None):
-                queue.fuel -= 1
-                self.box.append(function)
-                self.box.append(args[0])
-                return
-        letter = self.letter(method, args, kwargs)
+    async def send(self, method: Callable[..., object], arg: Any = NO, /, *rest: Any, **kwargs: Any) -> None:
+        queue, box, more = self.dispatcher.queue, self.box, self.more
+        if queue.fuel and (more is None or more.door is None) and self.state != DEAD:  # nobody waits for room
+            if box is None:
+                if self.limit > 0:
+                    queue.fuel -= 1
+                    self.tell(method, arg, *rest, **kwargs)
+                    return
+            elif len(box) < self.limit and not rest and not kwargs:
+                function = self.kind.one.get(method) if arg is not NO else self.kind.none.get(method)
+                if function is not None:
+                    queue.fuel -= 1
+                    box.append(function)
+                    box.append(arg)
+                    return
+        letter = self.letter(method, (arg, *rest) if arg is not NO else rest, kwargs)
         if self.dispatcher.is_spent():
             await pause()
         queue.spend()

@@ -40,15 +40,15 @@ ACTORS = [
         "AC-01",
         ASKING,
         "an ask runs inside whatever the actor does",
-        "    if cell.state or not fits or dispatcher.depth",
-        "    if not fits or dispatcher.depth",
+        "    if cell.state or kwargs or not least",
+        "    if kwargs or not least",
     ),
     Mutant(
         "AC-01",
         ASKING,
         "asks run inside one another without end",
-        "or dispatcher.depth >= INLINE_DEPTH:  # not IDLE",
-        "or dispatcher.depth >= 1000:  # not IDLE",
+        "or dispatcher.depth >= INLINE_DEPTH:",
+        "or dispatcher.depth >= 1000:",
     ),
     Mutant(
         "AC-01",
@@ -365,7 +365,7 @@ ACTORS = [
         "AC-22",
         REPLY,
         "the hook of one actor hurts another",
-        "        except Exception as failure:  # whoever",
+        "        except BaseException as failure:  # whoever",
         "        except KeyError as failure:  # whoever",
     ),
     Mutant(
