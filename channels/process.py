@@ -178,6 +178,13 @@ class Process(AwaiterCount, Future[_R]):
             self._must_cancel = True
         return True
 
+    def detach(self) -> None:
+        """Take it off its queue and off what it waits for, for good. Whoever does that closes its coroutine."""
+        if self._fut_waiter is not None:
+            self._fut_waiter.remove_done_callback(self._future_done)
+        if self in self.queue.ready:
+            self.queue.ready.remove(self)
+
     def get_stack(self, *, limit: int | None = None) -> list[types.FrameType]:
         """The frames of the coroutine, outermost first; empty when the process is done."""
         frames: list[types.FrameType] = []

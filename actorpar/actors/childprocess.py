@@ -80,16 +80,6 @@ async def kill_process(process: Process[Any]) -> None:
         logger.error("%s: killed, and it swallows CancelledError: it still runs as %r", process.get_name(), process)
         return
     logger.error("%s: did not end %s s after it was cancelled by a kill", process.get_name(), life.KILL_GRACE)
-    _abandon(process)
-
-
-def _abandon(process: Process[Any]) -> None:
-    future = process._fut_waiter
-    if future is not None:
-        future.remove_done_callback(process._future_done)
-    try:
-        process.queue.ready.remove(process)
-    except ValueError:
-        pass
+    process.detach()
     close(process.get_coro(), process.get_name())
     process.fall(asyncio.CancelledError())

@@ -86,13 +86,7 @@ class Runner:
         """The handler did not end although it was cancelled: close it, and never run it again (AC-29)."""
         process = self.process
         coroutine = process.get_coro()
-        future = process._fut_waiter
-        if future is not None:
-            future.remove_done_callback(process._future_done)
-        try:
-            process.queue.ready.remove(process)
-        except ValueError:
-            pass
+        process.detach()
         self._ended()
         close(coroutine, self.cell.name)
 

@@ -86,7 +86,7 @@ SUPERVISION = [
         "AC-36",
         CHILD_PROCESS,
         "a process that resists is never closed",
-        "    _abandon(process)\n",
+        "    process.detach()\n",
         "    await asyncio.wait([process])\n",
     ),
     Mutant(
