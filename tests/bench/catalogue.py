@@ -2,10 +2,22 @@
 
 from fnmatch import fnmatchcase
 
-from . import actors, choosing, crossing, downloads, idle, imports, io_under_load, savina, streams, switching
+from . import (
+    actors,
+    choosing,
+    crossing,
+    downloads,
+    idle,
+    imports,
+    io_under_load,
+    pipelines,
+    savina,
+    streams,
+    switching,
+)
 from .cases import Group
 
-TOPICS = (streams, switching, choosing, crossing, io_under_load, actors, idle, savina, downloads, imports)
+TOPICS = (streams, switching, choosing, crossing, io_under_load, actors, idle, savina, pipelines, downloads, imports)
 
 
 def every_group() -> list[Group]:
