@@ -1,0 +1,1 @@
+"""Typed MessagePack: values of a declared type to bytes and back, validated."""

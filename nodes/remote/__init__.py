@@ -1,0 +1,1 @@
+"""Ends of channels whose other end is on another node."""
