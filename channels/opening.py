@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -56,8 +57,9 @@ def _open(
     on_undelivered: Callable[[Any], object] | None = None,
     name: str | None = None,
     timed: bool = False,
+    declared: Any = Any,
 ) -> tuple[Sender[Any], Receiver[Any]]:
-    core = make_flavor(capacity, overflow, on_undelivered=on_undelivered, name=name, timed=timed)
+    core = make_flavor(capacity, overflow, on_undelivered=on_undelivered, name=name, timed=timed, declared=declared)
     return Sender(core), Receiver(core)
 
 
@@ -93,7 +95,7 @@ class open_channel(tuple[Sender[T], Receiver[T]]):
             return _open(capacity, **options)
 
         def __class_getitem__(cls, item):
-            return _open
+            return functools.partial(_open, declared=item)  # T is what a link encodes, checks and decodes
 
 
 def after(seconds: float | None) -> Receiver[None]:

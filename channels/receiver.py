@@ -106,6 +106,9 @@ class Receiver(End, Receiving[T_co]):
         """Receive at least one item and at most `most`: wait for the first, never to fill up (CH-56)."""
         if most < 1:
             raise ValueError(f"receive_many takes at least one item, not {most}")
+        core = self.core
+        if core.remote is not None:
+            core.want(most)
         items = [await self.receive()]
         core = self.core
         many = min(len(core.buffer) - core.held, most - 1)
@@ -119,6 +122,16 @@ class Receiver(End, Receiving[T_co]):
             if core.senders:
                 core.slot_freed()
         return items
+
+    def prefetch(self, items: int) -> None:
+        """Have so many items come ahead of the receives, where the channel's home is on another node (NET-11).
+
+        By default one item comes for each receive that waits; more keeps a slow link busy, and holds items here that
+        another receiver could have had. On a channel that is at home here it changes nothing.
+        """
+        if items < 0:
+            raise ValueError(f"prefetch takes a number of items from 0 on, not {items}")
+        self.core.prefetch(items)
 
     def __aiter__(self) -> Self:
         return self

@@ -17,7 +17,7 @@ import asyncio
 import contextvars
 import functools
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from itertools import repeat
 from typing import Any, TypeVar, cast
 
@@ -56,8 +56,8 @@ class RunQueue:
     """The processes of one event loop that are ready to run."""
 
     __slots__ = (
-        "__weakref__", "_budget", "_callback", "_context", "_stride", "checked", "flavors", "fuel", "lent", "loop",
-        "on_idle", "ready", "scheduled", "thread",
+        "__weakref__", "_after", "_budget", "_callback", "_context", "_stride", "checked", "flavors", "fuel", "lent",
+        "loop", "on_idle", "ready", "scheduled", "thread",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -70,6 +70,7 @@ class RunQueue:
         self.checked = 0  # operations of ordinary tasks on the checked path since the last pause
         self.on_idle: Any = None
         self.flavors: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._after: list[Callable[[], None]] = []
         self._callback = self._turn
         self._context = contextvars.Context()  # a process's own would be entered twice and leak its variables
         self._stride = 1
@@ -130,6 +131,33 @@ class RunQueue:
             self.scheduled = True
             self._turn()
 
+    def after_turn(self, callback: Callable[[], None]) -> None:
+        """Call back once, at the end of the turn that runs or is coming: for what is done once for many operations.
+
+        Where no turn is coming it is called soon. It must not raise.
+        """
+        self._after.append(callback)
+        if not self.scheduled and len(self._after) == 1 and not self.loop.is_closed():
+            self.loop.call_soon(self._run_after, context=self._context)
+
+    def _run_after(self) -> None:
+        after = self._after
+        while after:
+            calls, after[:] = after[:], []
+            for call in calls:
+                call()
+
+    def run_with(self, callback: Callable[[], None]) -> None:
+        """For a callback of the loop: call, and run at once the processes that this makes ready."""
+        if self.scheduled:
+            callback()
+            return
+        self.scheduled = True
+        try:
+            callback()
+        finally:
+            self._turn()
+
     def _turn(self) -> None:
         ready, loop, budget = self.ready, self.loop, self._budget
         take, running, clock = ready.popleft, current, env.clock
@@ -183,6 +211,8 @@ class RunQueue:
         finally:
             self.fuel = 0
             running.pop(loop, None)
+            if self._after:
+                self._run_after()
             process = signal = None  # the traceback of a failed process keeps this frame, and all it names
 
 

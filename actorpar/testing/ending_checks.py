@@ -130,6 +130,7 @@ async def the_nowait_operations_tell_empty_from_ended(trial: Trial) -> None:
     tx, rx = trial.open(1)
     refused(ap.ChannelEmpty, rx.receive_nowait)
     tx.close()
+    await trial.settle()
     refused(ap.EndOfChannel, rx.receive_nowait)
 
 
@@ -139,6 +140,7 @@ async def the_nowait_operations_tell_full_from_broken(trial: Trial) -> None:
     tx.send_nowait("a")
     assert refused(ap.ChannelFull, tx.send_nowait, "b").item == "b"
     rx.close()
+    await trial.settle()
     assert refused(ap.ChannelBroken, tx.send_nowait, "c").item == "c"
 
 

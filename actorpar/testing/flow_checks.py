@@ -98,6 +98,7 @@ async def a_new_send_does_not_overtake_a_waiting_one(trial: Trial) -> None:
     tx, rx = trial.open(1)
     await tx.send(0)
     await trial.started_and_waiting(tx.send, 1)
+    await trial.settle()
     assert rx.receive_nowait() == 0
     second = trial.start(tx.send, 2)  # the free slot is promised to the sender that waits, if it has not filled it yet
     assert [await trial.soon(rx.receive()) for _ in range(2)] == [1, 2]
@@ -141,7 +142,8 @@ async def _send_and_close(tx: ap.Sender[Any], items: Iterable[Any]) -> None:
 @_check("CH-12")
 async def the_length_stays_within_the_capacity(trial: Trial) -> None:
     tx, rx = trial.open(2)
-    await send_all(tx, "ab")
+    await trial.soon(send_all(tx, "ab"))
+    await trial.settle()
     assert rx.statistics().length == 2
     try:
         tx.send_nowait("c")
@@ -164,6 +166,7 @@ async def statistics_tell_what_the_channel_holds(trial: Trial) -> None:
     other = tx.clone()
     trial.keep(other)
     await trial.soon(tx.send_many("ab"))
+    await trial.settle()
     now = rx.statistics()
     assert (now.name, now.capacity, now.length, now.peak) == (rx.name, 3, 2, 2)
     assert (now.receivers, now.dropped, now.waiting_receivers) == (1, 0, 0)

@@ -67,6 +67,7 @@ async def with_priority_the_first_declared_guard_wins(trial: Trial) -> None:
     (a_tx, a_rx), (b_tx, b_rx) = trial.open(9), trial.open(9)
     await a_tx.send_many(range(5))
     await b_tx.send_many(range(5))
+    await trial.settle()
     guards = ap.receive_from(b_rx), ap.receive_from(a_rx)
     assert [await trial.soon(_select(*guards, priority=True)) for _ in range(5)] == [(0, item) for item in range(5)]
 
@@ -76,6 +77,7 @@ async def a_selector_serves_every_ready_guard_in_rotation(trial: Trial) -> None:
     pairs = [trial.open(9) for _ in range(3)]
     for tx, _ in pairs:
         await tx.send_many(range(6))
+    await trial.settle()
     selector = ap.Selector(*(ap.receive_from(rx) for _, rx in pairs))
     for _ in range(3):
         chosen = [(await trial.soon(selector.select()))[0] for _ in range(3)]
@@ -87,6 +89,7 @@ async def default_is_taken_only_if_nothing_is_ready(trial: Trial) -> None:
     tx, rx = trial.open(1)
     assert await trial.soon(_select(ap.receive_from(rx), ap.default())) == (1, None)
     await tx.send("x")
+    await trial.settle()
     assert await trial.soon(_select(ap.default(), ap.receive_from(rx))) == (1, "x")
 
 
@@ -94,6 +97,7 @@ async def default_is_taken_only_if_nothing_is_ready(trial: Trial) -> None:
 async def a_ready_guard_beats_a_deadline_that_has_passed(trial: Trial) -> None:
     tx, rx = trial.open(1)
     await tx.send("x")
+    await trial.settle()
     assert await trial.soon(_select(ap.after(0), ap.receive_from(rx), priority=True)) == (1, "x")
     assert await trial.soon(_select(ap.after(0.001), ap.receive_from(rx))) == (0, None)
 
@@ -102,6 +106,7 @@ async def a_ready_guard_beats_a_deadline_that_has_passed(trial: Trial) -> None:
 async def a_guard_on_an_ended_channel_yields_its_error_or_is_skipped(trial: Trial) -> None:
     (a_tx, a_rx), (b_tx, b_rx) = trial.open(1), trial.open(1)
     a_tx.close()
+    await trial.settle()
     await trial.fails(ap.EndOfChannel, _select(ap.receive_from(a_rx), ap.receive_from(b_rx), priority=True))
     await b_tx.send("b")
     guards = ap.receive_from(a_rx), ap.receive_from(b_rx)
@@ -177,4 +182,5 @@ async def timers_and_channels_mix(trial: Trial) -> None:
         guards = ap.receive_from(rx), ap.receive_from(ticks), ap.receive_from(never)
         assert await trial.soon(_select(*guards)) == (1, None)
         await tx.send("x")
+        await trial.settle()
         assert await trial.soon(_select(*guards, priority=True)) == (0, "x")

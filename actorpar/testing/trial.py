@@ -129,6 +129,10 @@ class Trial:
         ended = [operation for operation in operations if operation.done()]
         assert not ended, f"{len(ended)} operation(s) went on that had to wait: {[op.failure() for op in ended]}"
 
+    async def settle(self) -> None:
+        """Let what was done at one end be known at the other: what needs no waiting asks about it at once."""
+        await asyncio.sleep(self._patience)
+
     async def soon(self, awaitable: Awaitable[R]) -> R:
         """The result of something that must not wait for ever."""
         async with asyncio.timeout(self._deadline):

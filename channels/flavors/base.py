@@ -66,9 +66,9 @@ class Flavor:
     """
 
     __slots__ = (
-        "__weakref__", "blocked_receiving", "blocked_sending", "buffer", "buried", "capacity", "cause", "dropped",
-        "failure", "held", "limit", "name", "on_undelivered", "outside", "peak", "plain", "queue", "receiver_count",
-        "receivers", "sender_count", "senders", "timed", "watched",
+        "__weakref__", "blocked_receiving", "blocked_sending", "buffer", "buried", "capacity", "cause", "declared",
+        "dropped", "failure", "held", "limit", "name", "on_undelivered", "outside", "peak", "plain", "queue",
+        "receiver_count", "receivers", "remote", "sender_count", "senders", "timed", "watched",
     )  # fmt: skip
 
     #: True for a deadline: in a select it is chosen only when no other guard is ready (CH-41).
@@ -81,8 +81,11 @@ class Flavor:
         name: str | None = None,
         on_undelivered: Callable[[Any], object] | None = None,
         timed: bool = False,
+        declared: Any = Any,
     ) -> None:
         self.capacity = capacity
+        self.declared = declared  # the type of the items, for links: T of open_channel[T]
+        self.remote: Any = None  # what nodes know of a channel whose ends are on several of them
         self.name = name or f"channel-{next(_numbers)}"
         self.on_undelivered = on_undelivered
         self.queue: RunQueue = UNBOUND
@@ -297,6 +300,12 @@ class Flavor:
         if 2 * self.buried > len(queue):
             self.buried = 0
             sweep(queue)
+
+    def prefetch(self, items: int) -> None:
+        """Have items come ahead of the receives; they are here already."""
+
+    def want(self, most: int) -> None:
+        """A receive of up to `most` items is about to begin."""
 
     # -- ends and endings
 

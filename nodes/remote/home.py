@@ -1,0 +1,237 @@
+"""The home of a channel: the node where its order is decided and its items wait (NET-1).
+
+The channel itself stays what it is, a buffer and two queues; ends on other nodes stand in these queues as stubs, in
+turn with the operations that wait here. Credit that a stub was given is a slot reserved, exactly as for a woken sender.
+
+Invariants
+- limit = capacity - slots reserved for woken senders - credit of all stubs, so the home never refuses an item (NET-3).
+- A stub of a sender counts as one sending handle, a stub of a receiver as one receiving handle, from the moment that it
+  is announced (NET-28); so the channel cannot end while an end is on its way.
+- What a stub has to be told is told at the end of the turn, once for all operations of the turn (NET-5).
+"""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from actorpar.channels.errors import ChannelAborted, EndOfChannel
+from actorpar.channels.flavors.base import Flavor
+from actorpar.channels.flavors.bounded import Bounded
+from actorpar.channels.flavors.lossy import Lossy
+
+from . import ops
+from .outlet import Outlet, credit_of, describe
+from .receiver_stub import ReceiverStub
+from .sender_stub import SenderStub
+
+if TYPE_CHECKING:
+    from ..codec.schema import Schema
+    from .table import ChannelTable
+
+
+class Home:
+    """What the home knows of a channel whose ends are on several nodes. `core` is the channel itself."""
+
+    def __init__(self, table: ChannelTable, core: Flavor, channel: bytes, schema: Schema) -> None:
+        self.table = table
+        self.core = core
+        self.channel = channel
+        self.schema = schema
+        self.origin: bytes | None = None  # the node that knows `on_undelivered`, if it is another one
+        self.pinned = False
+        self.redeliver = False
+        self.stub_class = SenderStub  # a rendezvous has another one
+        self.outlet: Outlet | None = None  # the home has moved, and what still comes here goes on through this
+        self.senders: dict[SenderStub, None] = {}
+        self.receivers: dict[ReceiverStub, None] = {}
+        # What came from stubs and may still be in the buffer, in its order: (stub, items, bytes). A batch that has left
+        # it frees its bytes (NET-4).
+        self._batches: collections.deque[tuple[SenderStub, int, int]] = collections.deque()
+        self._batched = 0
+        core.watched = True
+
+    # -- announcing ends (NET-21)
+
+    def expect_sender(self, nonce: bytes, node: bytes, credit: int) -> SenderStub:
+        """An end that sends is on its way to `node`, with credit that is reserved already."""
+        stub = self.stub_class(self, nonce, node, credit)
+        self.senders[stub] = None
+        self.table.expect(self.channel, nonce, stub)
+        return stub
+
+    def expect_receiver(self, nonce: bytes, node: bytes) -> ReceiverStub:
+        """An end that receives is on its way to `node`."""
+        stub = ReceiverStub(self, nonce, node)
+        self.receivers[stub] = None
+        self.table.expect(self.channel, nonce, stub)
+        return stub
+
+    def first_credit(self) -> int:
+        """Reserve credit for one more sender that is away: half of what is free (NET-2)."""
+        core = self.core
+        if core.failure is not None or core.capacity == math.inf:
+            return 0
+        if isinstance(core, Lossy):
+            return int(core.capacity)  # nothing is reserved where nobody waits: it bounds what is on its way
+        credit = (credit_of(core) + 1) // 2
+        core.limit -= credit
+        return credit
+
+    def introduced(self, introducer: SenderStub | ReceiverStub, op: ops.Introduce) -> None:
+        """An end that is away has given one away in turn: what it sent before is here (NET-22)."""
+        core = self.core
+        if op.receives:
+            core.receiver_count += 1
+            self.expect_receiver(op.nonce, op.node)
+            return
+        assert isinstance(introducer, SenderStub)
+        credit = introducer.hand_over(op.credit)
+        if self.outlet is not None:
+            self.outlet.introduce(op.nonce, op.node, credit)
+            return
+        core.sender_count += 1
+        self.expect_sender(op.nonce, op.node, credit)
+
+    # -- moving away (NET-1)
+
+    def move_to(self, outlet: Outlet, new_nonce: Callable[[], bytes]) -> None:
+        """The home is another node from now on: what still comes here goes on through `outlet`."""
+        self.outlet = outlet
+        core = self.core
+        for stub in list(self.senders):
+            stub.trigger.leave(core.senders)
+            if stub.peer is None:
+                stub.forget()
+                outlet.introduce(stub.nonce, stub.node, stub.credit)
+                core.drop_sender(None)
+            else:
+                stub.forward(outlet.home_node, new_nonce())
+
+    # -- credit (NET-5, NET-6)
+
+    def touch(self) -> None:
+        """Look at the end of this turn who is to be told what."""
+        if self.outlet is None:
+            self.table.touch(self)
+
+    def flush(self) -> None:
+        """The turn is over: ship what was granted, hand out what slots are free, tell what was freed."""
+        for receiver in list(self.receivers):
+            receiver.ship()
+        self._note_freed()
+        if self.core.failure is None:
+            self._grant()
+        for sender in self.senders:
+            sender.tell_credit()
+
+    def _grant(self) -> None:
+        core = self.core
+        asking = [stub for stub in self.senders if stub.wanted()]
+        free = credit_of(core)
+        for place, stub in enumerate(asking):
+            share = -(-free // (len(asking) - place))
+            give = min(share, stub.wanted())
+            if give and (stub.is_urgent() or give >= stub.worth()):
+                free -= give
+                core.limit -= give
+                stub.give(give)
+        for stub in asking:
+            if stub.wanted():
+                stub.trigger.park(core.sender_queue())
+                if stub.hungry:
+                    self.reclaim(stub)
+        if len(asking) > 1:  # the next turn begins with another one
+            del self.senders[asking[0]]
+            self.senders[asking[0]] = None
+
+    def reclaim(self, starving: SenderStub | None = None) -> None:
+        """Somebody starves: ask those for credit that have some and do not use it (NET-6)."""
+        if credit_of(self.core) == 0:
+            for stub in self.senders:
+                if stub is not starving:
+                    stub.reclaim()
+
+    def note_batch(self, stub: SenderStub, items: int, size: int) -> None:
+        """A batch went into the buffer."""
+        self._batches.append((stub, items, size))
+        self._batched += items
+
+    def _note_freed(self) -> None:
+        batches = self._batches
+        waiting = len(self.core.buffer)
+        while batches and self._batched - batches[0][1] >= waiting:
+            stub, items, size = batches.popleft()
+            self._batched -= items
+            stub.freed += size
+
+    # -- endings
+
+    def ended(self) -> None:
+        """Nothing may be sent any more: tell those who send."""
+        kind, cause = self.ending()
+        for stub in list(self.senders):
+            stub.tell_end(kind, cause)
+        self.touch()
+
+    def drained(self, discard: bool = False) -> None:
+        """The channel has ended and nothing is left to receive: tell those who receive."""
+        kind, cause = self.ending()
+        for stub in list(self.receivers):
+            stub.tell_end(kind, cause, discard)
+
+    def ending(self) -> tuple[str, str | None]:
+        """How the channel ended."""
+        failure, cause = self.core.failure, self.core.cause
+        kind = "end" if failure is EndOfChannel else "aborted" if failure is ChannelAborted else "broken"
+        return kind, None if cause is None else describe(cause)
+
+
+class _AtHome(Flavor):
+    """What a channel does differently at a home."""
+
+    __slots__ = ()
+
+    remote: Home
+
+    def sender_parked(self, waiter: Any) -> None:
+        super().sender_parked(waiter)
+        self.remote.reclaim()
+
+    def end(self, failure: Any) -> None:
+        super().end(failure)
+        self.remote.ended()
+
+    def wake_drained(self) -> None:
+        super().wake_drained()
+        if not self.buffer:
+            self.remote.drained()
+
+    def discard_buffer(self) -> None:
+        super().discard_buffer()
+        self.remote.drained(discard=self.failure is ChannelAborted)
+
+    def undelivered(self, items: Iterable[Any]) -> None:
+        if self.remote.origin is None:
+            super().undelivered(items)
+        else:
+            left = list(items)
+            self.dropped += len(left)
+            self.remote.table.report_undelivered(self.remote, left)
+
+    def is_served_outside(self) -> bool:
+        return bool(self.remote.senders or self.remote.receivers)
+
+
+class HomeBounded(_AtHome, Bounded):
+    """A channel with a buffer, some of whose ends are away."""
+
+    __slots__ = ()
+
+
+class HomeLossy(_AtHome, Lossy):
+    """A channel that drops, some of whose ends are away."""
+
+    __slots__ = ()

@@ -1,0 +1,246 @@
+"""The receiving end of a channel whose home is on another node (NET-11, NET-23).
+
+Its buffer holds what the home has shipped: one item for each receive that waits here, or more with `prefetch`. What
+came for a receive that gave up goes back to the home, so nobody's item waits where nobody wants it.
+
+Invariants
+- asked = items that the home owes this end: receives that wait, and what is to be prefetched, less what lies here.
+- An item that was shipped is on lease at the home until `taken` tells that it left this buffer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorpar.channels.errors import ChannelBroken
+from actorpar.channels.flavors.base import NO_WAITERS, NOTHING, Flavor
+from actorpar.channels.flavors.bounded import Bounded
+from actorpar.channels.waiters import ENDED, count_live, wake_all
+
+from ..errors import LinkLost, ProtocolError, RemoteError
+from . import ops
+from .outlet import FAILURES, describe, split
+
+if TYPE_CHECKING:
+    from ..codec.schema import Schema
+    from .peer import Peer
+    from .table import ChannelTable
+
+
+class Inlet:
+    """What an end that is away knows and does. `core` is the channel as its handles see it."""
+
+    def __init__(self, table: ChannelTable, core: Flavor, channel: bytes, schema: Schema) -> None:
+        self.table = table
+        self.core = core
+        self.channel = channel
+        self.schema = schema
+        self.peer: Peer | None = None
+        self.home_node = b""
+        self.alias = 0
+        self.opened = False
+        self.closed = False
+        self.introductions: list[ops.Introduce] = []
+        self.asked = 0
+        self.came = 0
+        self.returned = 0
+        self.told = 0
+        self.prefetch = 0
+        self.batch = 1  # what the last receive_many asked for
+
+    def open(self, peer: Peer, nonce: bytes) -> None:
+        """Present this end to the home."""
+        self.peer = peer
+        self.home_node = peer.node
+        self.opened = False
+        self.alias = peer.new_alias()
+        peer.ends[self.alias] = self
+        peer.control(ops.Open(self.alias, self.channel, nonce))
+
+    def introduce(self, nonce: bytes, node: bytes) -> None:
+        """A clone of this end goes to `node` (NET-21)."""
+        self.introductions.append(ops.Introduce(0, nonce, node, 0, True))
+        if self.opened:
+            self._introduce()
+
+    def _introduce(self) -> None:
+        for op in self.introductions:
+            op.alias = self.alias
+            if self.peer is not None:
+                self.peer.in_lane(op)
+        self.introductions.clear()
+
+    # -- wanting
+
+    def touch(self) -> None:
+        """Look at the end of this turn what is to be asked for."""
+        self.table.touch(self)
+
+    def flush(self) -> None:
+        """The turn is over: ask for what is wanted, return what nobody waits for."""
+        core = self.core
+        if self.closed or core.failure is not None or not self.opened or self.peer is None:
+            return
+        waiting = 0 if core.receivers is NO_WAITERS else count_live(core.receivers)
+        lying = len(core.buffer) - core.held
+        target = max(waiting, self.batch) + self.prefetch if waiting else self.prefetch
+        if lying > target:
+            self._return(lying - target)
+            lying = target
+        lacking = target - lying - self.asked
+        taken = self.came - self.returned - len(core.buffer)
+        if lacking > 0:
+            self.asked += lacking
+            self.told = taken
+            self.peer.control(ops.Want(self.alias, lacking, taken))
+        elif lacking < 0:
+            self.asked += lacking
+            self.peer.control(ops.Unwant(self.alias, -lacking))
+        if taken > self.told:
+            self.told = taken
+            self.peer.control(ops.Want(self.alias, 0, taken))
+
+    def _return(self, many: int) -> None:
+        assert self.peer is not None
+        buffer = self.core.buffer
+        back = [buffer.pop() for _ in range(many)][::-1]
+        self.returned += many
+        self.peer.items(self.alias, self.schema, back)
+
+    # -- what the home says
+
+    def on_items(self, items: list[Any], bad: int, size: int) -> None:
+        core = self.core
+        many = len(items) + bad
+        self.came += many
+        self.asked = max(self.asked - many, 0)
+        if core.failure is not None or self.closed:
+            core.undelivered(items)
+            return
+        core.enqueue(items)
+        self.touch()
+
+    def on_op(self, op: Any) -> None:
+        match op:
+            case ops.Opened():
+                self.opened = True
+                self._introduce()
+                if self.closed:
+                    self._say_closed(self.core.cause)
+                else:
+                    self.touch()
+            case ops.Ended():
+                self._on_ended(op)
+            case ops.Moved():
+                self._forget()
+                self.asked = 0
+                self.open(self.table.peer(op.home), op.nonce)
+            case ops.Refused():
+                self._end_now(ChannelBroken, RemoteError("UnknownChannel", op.reason))
+            case _:
+                raise ProtocolError(f"{type(op).__name__} is nothing that a home says to receivers", code="op")
+
+    def _on_ended(self, op: ops.Ended) -> None:
+        core = self.core
+        cause = None if op.cause is None else RemoteError(*split(op.cause))
+        failure = FAILURES.get(op.kind, ChannelBroken)
+        if core.failure is None:
+            core.cause = cause
+            core.end(failure)
+            if op.discard:
+                core.discard_buffer()
+            else:
+                core.wake_drained()
+
+    def _end_now(self, failure: Any, cause: BaseException) -> None:
+        core = self.core
+        self._forget()
+        if core.failure is None:
+            core.cause = cause
+            core.end(failure)
+            wake_all(core.receivers, ENDED)
+
+    def on_lost(self, error: BaseException) -> None:
+        """The node of the home is gone; what came from there can still be received (CH-21)."""
+        core = self.core
+        self._forget()
+        if core.failure is None:
+            core.cause = error
+            core.end(LinkLost)
+            core.wake_drained()
+
+    # -- endings here
+
+    def close(self, failure: BaseException | None) -> None:
+        """The last handle here was closed, or lost: what lies here goes back."""
+        if self.closed:
+            return
+        self.closed = True
+        if self.opened:
+            self._say_closed(failure)
+
+    def _say_closed(self, failure: BaseException | None) -> None:
+        core = self.core
+        if self.peer is not None and not isinstance(core.failure, type(LinkLost)):
+            if len(core.buffer) and core.failure is None:
+                core.held = 0
+                self._return(len(core.buffer))
+            taken = self.came - self.returned - len(core.buffer)
+            self.peer.control(ops.Want(self.alias, 0, taken))
+            self.peer.in_lane(ops.Close(self.alias, None if failure is None else describe(failure)))
+            self._forget()
+
+    def _forget(self) -> None:
+        if self.peer is not None:
+            self.peer.ends.pop(self.alias, None)
+
+
+class InletBounded(Bounded):
+    """What a channel is at a receiving end that is away."""
+
+    __slots__ = ()
+
+    remote: Inlet
+
+    def receiver_parked(self, waiter: Any) -> None:
+        super().receiver_parked(waiter)
+        self.remote.touch()
+
+    def leave_receive(self, waiter: Any) -> None:
+        super().leave_receive(waiter)
+        self.remote.touch()
+
+    def prefetch(self, items: int) -> None:
+        self.remote.prefetch = items
+        self.remote.touch()
+
+    def want(self, most: int) -> None:
+        self.remote.batch = most
+
+    def finish_receive(self, waiter: Any) -> Any:
+        item = super().finish_receive(waiter)
+        self.remote.touch()
+        return item
+
+    def try_receive(self) -> Any:
+        item = super().try_receive()
+        if item is not NOTHING:
+            self.remote.touch()
+        return item
+
+    def drop_receiver(self, failure: BaseException | None) -> None:
+        self.receiver_count -= 1
+        if not self.receiver_count:
+            self.remote.close(failure)
+
+    def abort(self, exc: BaseException, after_drain: bool) -> None:
+        inlet = self.remote
+        if self.failure is None and inlet.peer is not None:
+            inlet.peer.control(ops.Abort(inlet.alias, describe(exc), after_drain))
+        if not after_drain:
+            super().abort(exc, False)
+        elif self.failure is None:
+            self.remote.touch()
+
+    def is_served_outside(self) -> bool:
+        return True

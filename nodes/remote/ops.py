@@ -1,0 +1,173 @@
+"""What two nodes say to each other about a channel, as small MessagePack arrays.
+
+`alias` is the number that the node away from the home gave to its end on this link; both use it from then on. An op
+goes either as control, before all data (NET-39), or in the lane of its channel, behind the items sent before it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+
+class Op(msgspec.Struct, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Something that one node tells another about one channel."""
+
+    alias: int
+
+
+# -- from an end that is away, to the home
+
+
+class Open(Op, tag=1):
+    """An end that is away presents itself, with the nonce under which it was announced (NET-21, NET-24)."""
+
+    channel: bytes
+    nonce: bytes
+
+
+class Close(Op, tag=2):
+    """The last handle of this end was closed; `failure` says so if it was lost (CH-21). In the lane."""
+
+    failure: str | None = None
+
+
+class Abort(Op, tag=3):
+    """Somebody aborted the channel (CH-26); behind the items with `after_drain`."""
+
+    cause: str
+    after_drain: bool
+
+
+class Hungry(Op, tag=4):
+    """A sender waits here, and there is no credit left."""
+
+
+class GiveBack(Op, tag=5):
+    """Credit that this end returns, because the home asked for it (NET-6). In the lane."""
+
+    items: int
+
+
+class Introduce(Op, tag=6):
+    """An end comes to `node` with this nonce; what was sent here before precedes it (NET-21, NET-22). In the lane."""
+
+    nonce: bytes
+    node: bytes
+    credit: int
+    receives: bool
+
+
+class Flushed(Op, tag=7):
+    """Nothing follows in this lane: the end goes on at the new home of the channel (NET-1)."""
+
+
+class Want(Op, tag=8):
+    """Receivers wait here for `items` more; `taken` items in all were received so far (NET-11)."""
+
+    items: int
+    taken: int
+
+
+class Unwant(Op, tag=9):
+    """That many receivers gave up."""
+
+    items: int
+
+
+# -- from the home, to an end that is away
+
+
+class Opened(Op, tag=20):
+    """The home knows the end now."""
+
+
+class Refused(Op, tag=21):
+    """There is no such channel, or no such nonce (NET-24)."""
+
+    reason: str
+
+
+class Credit(Op, tag=22):
+    """`items` more may be sent; `arrived` items and `freed` bytes have been taken note of, in all (NET-5)."""
+
+    items: int
+    arrived: int
+    freed: int
+
+
+class Reclaim(Op, tag=23):
+    """Give back what credit is not in use: others starve (NET-6)."""
+
+
+class Ended(Op, tag=24):
+    """The channel has ended: `kind` is end, broken or aborted. To receivers in the lane, behind the last item.
+
+    `discard`: what was shipped and not taken is void, too (CH-26).
+    """
+
+    kind: str
+    cause: str | None = None
+    discard: bool = False
+
+
+class Moved(Op, tag=25):
+    """The home of the channel is another node now: open there, under this nonce (NET-1)."""
+
+    home: bytes
+    nonce: bytes
+
+
+# -- rendezvous, where each operation is told (NET-9)
+
+
+class Offer(Op, tag=40):
+    """A sender waits with the item that follows in the lane, or for a permit. `op` numbers it; `select`: ask first."""
+
+    op: int
+    permit: bool
+    select: bool
+
+
+class Withdraw(Op, tag=41):
+    """The sender gave up."""
+
+    op: int
+
+
+class Taken(Op, tag=42):
+    """A receiver has the item."""
+
+    op: int
+
+
+class Permitted(Op, tag=43):
+    """A receiver is set aside for the sender: Redeem or Forfeit."""
+
+    op: int
+
+
+class Redeem(Op, tag=44):
+    """The item that follows in the lane is for the receiver that was set aside. In the lane."""
+
+    op: int
+
+
+class Forfeit(Op, tag=45):
+    """The permit is not used."""
+
+    op: int
+
+
+AnyOp: TypeAlias = (
+    Open | Close | Abort | Hungry | GiveBack | Introduce | Flushed | Want | Unwant
+    | Opened | Refused | Credit | Reclaim | Ended | Moved
+    | Offer | Withdraw | Taken | Permitted | Redeem | Forfeit
+)  # fmt: skip
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(AnyOp)
+
+encode = _encoder.encode
+decode = _decoder.decode

@@ -1,0 +1,413 @@
+"""The sending end of a channel whose home is on another node (NET-2, NET-8).
+
+To its handles it is a bounded channel. Its buffer holds what was sent in this turn; at the end of the turn that is
+encoded in one go and put on the link. Its `limit` is the credit left, and what is in the buffer: so `send` is the very
+code that it is on a local channel, and a channel whose home moves away becomes an outlet by changing its class.
+
+Invariants
+- credit here + credit on its way back + items on their way + items at the home <= capacity (NET-3).
+- Nothing is written before the home said Opened; until then the backlog keeps items and ops in their order.
+- At most `window` bytes are on their way, or one batch that is larger (NET-4).
+- `flights` are the batches that the home has not taken note of: their outcome is unknown if its node is lost (NET-35).
+"""
+
+from __future__ import annotations
+
+import collections
+import math
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from actorpar.channels.errors import ChannelAborted, ChannelBroken, ChannelError, EndOfChannel
+from actorpar.channels.flavors.base import NO_WAITERS, UNLIMITED, Flavor
+from actorpar.channels.flavors.bounded import Bounded
+from actorpar.channels.flavors.lossy import Lossy
+from actorpar.channels.waiters import ENDED, count_live, wake_all
+
+from ..errors import CodecError, ItemTypeError, LinkLost, NodeDown, ProtocolError, RemoteError
+from . import ops
+from .trigger import Trigger
+
+if TYPE_CHECKING:
+    from ..codec.schema import Schema
+    from .peer import Peer
+    from .table import ChannelTable
+
+#: Bytes that one end may have on their way.
+WINDOW: Final = 4 << 20
+#: Items of a batch while nothing is known of their size.
+FIRST_BATCH: Final = 64
+
+FAILURES: Final[dict[str, type[ChannelError]]] = {
+    "end": EndOfChannel,
+    "broken": ChannelBroken,
+    "aborted": ChannelAborted,
+}
+
+
+class Outlet:
+    """What an end that is away knows and does. `core` is the channel as its handles see it."""
+
+    def __init__(self, table: ChannelTable, core: Flavor, channel: bytes, schema: Schema) -> None:
+        self.table = table
+        self.core = core
+        self.channel = channel
+        self.schema = schema
+        self.peer: Peer | None = None
+        self.home_node = b""
+        self.alias = 0
+        self.opened = False
+        self.closed = False
+        self.backlog: list[list[Any] | ops.Op] = []
+        self.flights: collections.deque[list[Any]] = collections.deque()
+        self.arrived = 0  # items of the flights that were dropped
+        self.flying = 0  # bytes
+        self.freed = 0
+        self.item_size = 0.0
+        self.hungry = False
+        self.unknown: tuple[Any, ...] = ()
+        self.trigger = Trigger(self._filled)
+
+    # -- opening
+
+    def open(self, peer: Peer, nonce: bytes | None) -> None:
+        """Present this end to the home; without a nonce, the home learns of it by what moves it there."""
+        self.peer = peer
+        self.home_node = peer.node
+        self.opened = False
+        self.alias = peer.new_alias()
+        peer.ends[self.alias] = self
+        if nonce is not None:
+            peer.control(ops.Open(self.alias, self.channel, nonce))
+
+    def adopt_waiting(self) -> None:
+        """The home was here until now: what is in the buffer follows it, and who waits to send waits for credit."""
+        self.park()
+        if waiting_senders(self.core):
+            self.starve()
+
+    def park(self) -> None:
+        """Wait for the first item of the next batch."""
+        core = self.core
+        core.held = 0
+        if core.failure is None:
+            if core.buffer:
+                self.table.touch(self)
+            else:
+                self.trigger.park(core.receiver_queue())
+
+    def _filled(self, outcome: int) -> None:
+        if outcome != ENDED:
+            self.table.touch(self)
+
+    # -- sending
+
+    def check(self, item: Any) -> None:
+        """Raise ItemTypeError unless the item is of the declared outer type (NET-8)."""
+        try:
+            self.schema.check(item)
+        except ItemTypeError as error:
+            raise ItemTypeError(f"{self.core.name}: {error}", item=item) from None
+
+    def flush(self) -> None:
+        """The turn is over: encode what was sent in it and put it on the link."""
+        core = self.core
+        if not self.opened:
+            self._keep()
+        while core.buffer and self.opened:
+            most = self._batch_size()
+            if most <= 0:
+                core.held = 0
+                return  # the bytes on their way are as many as may be; Credit goes on from here
+            self._send_batch(self._take(most))
+        self.park()
+
+    def _batch_size(self) -> int:
+        waiting = len(self.core.buffer)
+        if self.item_size == 0.0:
+            return min(waiting, FIRST_BATCH)
+        room = WINDOW - self.flying
+        if room <= 0 and self.flying:
+            return 0
+        return min(waiting, max(int(room / self.item_size), 0 if self.flying else 1))
+
+    def _take(self, most: int) -> list[Any]:
+        core = self.core
+        buffer = core.buffer
+        if most == len(buffer):
+            items = list(buffer)
+            buffer.clear()
+        else:
+            items = [buffer.popleft() for _ in range(most)]
+        if core.limit < UNLIMITED and core.failure is None:
+            core.limit -= len(items)
+        return items
+
+    def _send_batch(self, items: list[Any]) -> None:
+        assert self.peer is not None
+        try:
+            size = self.peer.items(self.alias, self.schema, items)
+        except CodecError:
+            if len(items) == 1:
+                self._refuse(items[0])
+            else:
+                for item in items:
+                    self._send_batch([item])
+            return
+        self.flights.append(items)
+        self.flying += size
+        self.item_size = size / len(items) if self.item_size == 0.0 else (7 * self.item_size + size / len(items)) / 8
+
+    def _refuse(self, item: Any) -> None:
+        """The item cannot be encoded: its credit is free again, and it is reported (NET-8)."""
+        if self.core.limit < UNLIMITED and self.core.failure is None:
+            self.core.limit += 1
+        self.core.undelivered((item,))
+
+    def _keep(self) -> None:
+        """The home does not know this end yet: keep the order of what was sent."""
+        if self.core.buffer:
+            self.backlog.append(self._take(len(self.core.buffer)))
+
+    def in_lane(self, op: ops.Op) -> None:
+        """Say something to the home, behind everything sent so far."""
+        self._keep()
+        if not self.opened:
+            self.backlog.append(op)
+            return
+        backlog, self.backlog = self.backlog, []
+        for part in backlog:
+            self._send_batch(cast("list[Any]", part))
+        assert self.peer is not None
+        op.alias = self.alias
+        self.peer.in_lane(op)
+
+    def introduce(self, nonce: bytes, node: bytes, credit: int) -> None:
+        """An end of this channel goes to `node`, with this credit; what was sent before precedes it (NET-22)."""
+        self.in_lane(ops.Introduce(0, nonce, node, credit, False))
+
+    def starve(self) -> None:
+        """A sender waits here and there is no credit left."""
+        if not self.hungry and self.core.failure is None:
+            self.hungry = True
+            if self.opened and self.peer is not None:
+                self.peer.control(ops.Hungry(self.alias))
+
+    def close(self, failure: BaseException | None) -> None:
+        """The last handle here was closed, or lost."""
+        if not self.closed and self.core.failure is None:
+            self.in_lane(ops.Close(0, None if failure is None else describe(failure)))
+            self.closed = True
+            self.core.end(EndOfChannel)
+            self.trigger.leave(self.core.receivers)
+            if self.opened:
+                self._forget()
+
+    def abort(self, exc: BaseException, after_drain: bool) -> None:
+        """End the channel for everybody; `after_drain`, what was sent arrives first (CH-26, CH-27)."""
+        core = self.core
+        op = ops.Abort(self.alias, describe(exc), after_drain)
+        unsent: list[Any] = []
+        if after_drain:
+            self.in_lane(op)
+        else:
+            unsent = self._take_unsent()
+            if self.opened and self.peer is not None:
+                self.peer.control(op)
+            else:
+                self.backlog.append(op)
+        self.closed = True
+        core.cause = exc
+        core.end(ChannelAborted)
+        self.trigger.leave(core.receivers)
+        if self.opened:
+            self._forget()
+        wake_all(core.senders, ENDED)
+        core.undelivered(unsent)
+
+    def _take_unsent(self) -> list[Any]:
+        """What was sent and has not left this node."""
+        core = self.core
+        unsent = [item for part in self.backlog if isinstance(part, list) for item in part] + list(core.buffer)
+        self.backlog = []
+        core.buffer.clear()
+        core.held = 0
+        return unsent
+
+    # -- what the home says
+
+    def on_op(self, op: Any) -> None:
+        match op:
+            case ops.Credit():
+                self._on_credit(op)
+            case ops.Opened():
+                self._on_opened()
+            case ops.Ended():
+                self._on_ended(op)
+            case ops.Reclaim():
+                self._give_back()
+            case ops.Moved():
+                self._on_moved(op)
+            case ops.Refused():
+                self._end(ChannelBroken, RemoteError("UnknownChannel", op.reason))
+            case _:
+                raise ProtocolError(f"{type(op).__name__} is nothing that a home says to senders", code="op")
+
+    def on_items(self, items: list[Any], bad: int, size: int) -> None:
+        raise ProtocolError(f"items for {self.core.name}, which sends here", code="direction")
+
+    def _on_opened(self) -> None:
+        self.opened = True
+        backlog, self.backlog = self.backlog, []
+        for part in backlog:
+            if isinstance(part, list):
+                self._send_batch(part)
+            else:
+                self.in_lane(part)
+        if self.hungry and not self.closed and self.peer is not None:
+            self.peer.control(ops.Hungry(self.alias))
+        if not self.closed:
+            self.table.touch(self)
+        else:
+            self._forget()
+
+    def _on_credit(self, credit: ops.Credit) -> None:
+        core = self.core
+        while self.flights and self.arrived + len(self.flights[0]) <= credit.arrived:
+            self.arrived += len(self.flights.popleft())
+        self.flying -= credit.freed - self.freed
+        self.freed = credit.freed
+        if core.failure is not None:
+            return
+        if credit.items and core.limit < UNLIMITED:
+            self.hungry = False
+            core.limit += credit.items
+            if core.senders:
+                core.slot_freed()
+                if waiting_senders(core):
+                    self.starve()
+        if core.buffer:
+            self.table.touch(self)
+
+    def _give_back(self) -> None:
+        core = self.core
+        spare = core.limit - len(core.buffer)
+        if core.failure is None and core.limit < UNLIMITED:
+            spare = max(spare, 0)
+            core.limit -= spare
+            self.in_lane(ops.GiveBack(0, spare))
+            self.park()
+
+    def _on_ended(self, op: ops.Ended) -> None:
+        cause = None if op.cause is None else RemoteError(*split(op.cause))
+        peer, alias = self.peer, self.alias
+        self._end(FAILURES.get(op.kind, ChannelBroken), cause)
+        if peer is not None:
+            peer.in_lane(ops.Close(alias))  # nothing more comes from here
+
+    def _end(self, failure: type[ChannelError], cause: BaseException | None) -> None:
+        core = self.core
+        self._forget()
+        if core.failure is None:
+            core.cause = cause
+            core.end(failure)
+            unsent = self._take_unsent()
+            self.trigger.leave(core.receivers)
+            wake_all(core.senders, ENDED)
+            core.undelivered(unsent)
+        self.backlog.clear()
+        self.flights.clear()
+
+    def _on_moved(self, op: ops.Moved) -> None:
+        """The channel has another home now: go on there with what credit is left (NET-1)."""
+        if self.opened:
+            self.in_lane(ops.Flushed(0))
+        self._forget()
+        self.flights.clear()
+        self.flying = self.freed = self.arrived = 0
+        self.open(self.table.peer(op.home), op.nonce)
+
+    def on_lost(self, error: BaseException) -> None:
+        """The node of the home is gone (NET-35)."""
+        self.unknown = tuple(item for batch in self.flights for item in batch)
+        self._end(LinkLost, error)
+
+    def _forget(self) -> None:
+        if self.peer is not None:
+            self.peer.ends.pop(self.alias, None)
+
+
+class _AtOutlet(Flavor):
+    """What a channel does differently at an outlet."""
+
+    __slots__ = ()
+
+    remote: Outlet
+
+    def try_send(self, item: Any) -> bool:
+        self.remote.check(item)
+        return super().try_send(item)
+
+    def sender_parked(self, waiter: Any) -> None:
+        super().sender_parked(waiter)
+        self.remote.starve()
+
+    def drop_sender(self, failure: BaseException | None) -> None:
+        self.sender_count -= 1
+        if failure is not None and self.cause is None:
+            self.cause = failure
+        if not self.sender_count:
+            self.remote.close(self.cause)
+
+    def abort(self, exc: BaseException, after_drain: bool) -> None:
+        if self.failure is None:
+            self.remote.abort(exc, after_drain)
+
+    def refusal(self, item: Any = None) -> ChannelError:
+        error = super().refusal(item)
+        if isinstance(error, LinkLost):
+            error.items = self.remote.unknown
+        return error
+
+    def is_served_outside(self) -> bool:
+        return True
+
+
+class OutletBounded(_AtOutlet, Bounded):
+    """An outlet of a channel with a buffer."""
+
+    __slots__ = ()
+
+
+class OutletLossy(_AtOutlet, Lossy):
+    """An outlet of a channel that never makes its senders wait: without credit, its policy decides here (CH-19)."""
+
+    __slots__ = ()
+
+
+def describe(error: BaseException) -> str:
+    """A cause as it crosses a link: the name of its class and its text (NET-47)."""
+    if isinstance(error, RemoteError | NodeDown):
+        return str(error) if isinstance(error, RemoteError) else f"NodeDown: {error}"
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}: {text}"[:4096]
+
+
+def split(cause: str) -> tuple[str, str]:
+    """The kind and the message of a cause."""
+    kind, _, message = cause.partition(": ")
+    return kind, message
+
+
+def waiting_senders(core: Flavor) -> int:
+    """Operations that wait to send."""
+    return 0 if core.senders is NO_WAITERS else count_live(core.senders)
+
+
+def credit_of(core: Flavor) -> int:
+    """Slots that are free and promised to nobody."""
+    if core.capacity == math.inf:
+        return 0
+    return max(core.limit - len(core.buffer), 0)

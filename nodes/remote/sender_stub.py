@@ -1,0 +1,256 @@
+"""What the home knows of the sending end on another node: its credit, and its place among those who wait to send."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from actorpar.channels.errors import ChannelError, ChannelFull
+from actorpar.channels.flavors.lossy import Lossy
+from actorpar.channels.waiters import GRANTED
+
+from ..errors import NodeDown, ProtocolError, RemoteError
+from . import ops
+from .outlet import WINDOW, split
+from .trigger import Trigger
+
+if TYPE_CHECKING:
+    from ..codec.schema import Schema
+    from .home import Home
+    from .peer import Peer
+
+#: Items after which the home takes note of what arrived on a channel that gives no credit.
+NOTE_EVERY: Final = 256
+
+
+class SenderStub:
+    """One sending end that is away. It is expected from its announcement on, and open once it has presented itself."""
+
+    def __init__(self, home: Home, nonce: bytes, node: bytes, credit: int) -> None:
+        self.home = home
+        self.nonce = nonce
+        self.node = node
+        self.peer: Peer | None = None
+        self.alias = 0
+        self.credit = credit  # slots that it may fill: told, or about to be
+        self.untold = 0
+        self.owed = 0  # slots that it has filled and not got back
+        self.hungry = False
+        self.arrived = 0
+        self.freed = 0  # bytes
+        self.told = (0, 0)  # arrived, freed
+        self.reclaimed = False
+        self.next_nonce: bytes | None = None  # the home has moved: it presents itself there with this one
+        self.trigger = Trigger(self._slot_came)
+        self.lossy = isinstance(home.core, Lossy)
+        self.counted = not self.lossy and home.core.capacity != math.inf
+
+    @property
+    def schema(self) -> Schema:
+        return self.home.schema
+
+    def open(self, peer: Peer, alias: int) -> None:
+        """The end has presented itself."""
+        self.peer, self.alias = peer, alias
+        peer.ends[alias] = self
+        peer.control(ops.Opened(alias))
+        if self.home.core.failure is not None:
+            self.tell_end(*self.home.ending())
+        else:
+            self.home.touch()
+
+    # -- credit
+
+    def wanted(self) -> int:
+        """Slots that it could use."""
+        if not self.counted or self.next_nonce is not None:
+            return 0
+        if self.hungry:
+            return int(self.home.core.capacity) - self.credit
+        return self.owed
+
+    def worth(self) -> int:
+        """Below this many slots it is not worth while to tell it: half of what it works with (NET-5)."""
+        return max((self.credit + self.owed) // 2, 1)
+
+    def is_urgent(self) -> bool:
+        """True if it is told of every slot: it waits for one, or there is nothing else to do."""
+        return self.hungry or self.lossy or not self.home.core.buffer
+
+    def give(self, slots: int) -> None:
+        """Slots were reserved for it."""
+        self.credit += slots
+        self.untold += slots
+        self.owed = max(self.owed - slots, 0)
+
+    def _slot_came(self, outcome: int) -> None:
+        if outcome == GRANTED:
+            self.give(1)
+        self.home.touch()
+
+    def tell_credit(self) -> None:
+        """Tell it what it may send, and what has arrived, if that is worth a message."""
+        if self.peer is None or self.next_nonce is not None:
+            return
+        news = self.untold and (self.is_urgent() or self.untold >= self.worth())
+        if news or self.arrived - self.told[0] >= NOTE_EVERY or self.freed - self.told[1] >= WINDOW // 4:
+            self.peer.control(ops.Credit(self.alias, self.untold, self.arrived, self.freed))
+            self.told = (self.arrived, self.freed)
+            if self.untold:
+                self.untold = 0
+                self.hungry = False
+
+    def reclaim(self) -> None:
+        """Have it give back what it does not use."""
+        if self.credit and not self.reclaimed and self.counted and self.peer is not None:
+            self.reclaimed = True
+            self.peer.control(ops.Reclaim(self.alias))
+
+    # -- what it says
+
+    def on_items(self, items: list[Any], bad: int, size: int) -> None:
+        count = len(items) + bad
+        core = self.home.core
+        if self.counted and count > self.credit:
+            raise ProtocolError(f"{core.name}: {count} items for a credit of {self.credit}", code="credit")
+        self.arrived += count
+        self.reclaimed = False
+        if self.counted:
+            self.credit -= count
+            self.owed += len(items)
+        if self.next_nonce is not None:
+            self._pass_on(items, count)
+            return
+        if core.failure is not None:
+            core.undelivered(items)
+            return
+        if self.counted:
+            core.limit += count
+        if self.lossy:
+            self.untold += count
+            self._offer(items)
+        else:
+            core.enqueue(items)
+        if self.counted:
+            self.home.note_batch(self, len(items), size)
+            if bad and core.senders:
+                core.slot_freed()
+        else:
+            self.freed += size
+        self.home.touch()
+
+    def hand_over(self, credit: int) -> int:
+        """Credit that it passes on to an end that it introduces."""
+        if not self.counted:
+            return 0
+        if not 0 <= credit <= self.credit:
+            raise ProtocolError(f"credit of {credit} handed over of {self.credit}", code="credit")
+        self.credit -= credit
+        return credit
+
+    def _offer(self, items: list[Any]) -> None:
+        for item in items:
+            try:
+                self.home.core.try_send(item)
+            except ChannelFull:
+                self.home.core.undelivered((item,))
+            except ChannelError:
+                return
+
+    def on_op(self, op: Any) -> None:
+        match op:
+            case ops.Hungry():
+                self.hungry = True
+                self.home.touch()
+            case ops.Close():
+                self._leave(None if op.failure is None else RemoteError(*split(op.failure)))
+            case ops.GiveBack():
+                self._take_back(op.items)
+            case ops.Introduce():
+                self.home.introduced(self, op)
+            case ops.Flushed():
+                self._flushed()
+            case ops.Abort():
+                self._abort(op)
+            case _:
+                raise ProtocolError(f"{type(op).__name__} is nothing that a sender says", code="op")
+
+    # -- when the home moves (NET-1, NET-22)
+
+    def forward(self, home: bytes, nonce: bytes) -> None:
+        """The home moves to another node: tell it, and pass on what it has sent before it knows."""
+        assert self.peer is not None
+        self.next_nonce = nonce
+        self.credit -= self.untold
+        self.release(self.untold)
+        self.untold = 0
+        self.peer.control(ops.Moved(self.alias, home, nonce))
+
+    def _pass_on(self, items: list[Any], count: int) -> None:
+        core = self.home.core
+        if core.failure is not None:
+            core.undelivered(items)
+            return
+        if self.counted:
+            core.limit += count
+        core.buffer.extend(items)
+        self.home.table.touch(self.home.core.remote)
+
+    def _flushed(self) -> None:
+        if self.next_nonce is None or self.home.outlet is None:
+            raise ProtocolError("an end left a home that has not moved", code="op")
+        self.home.outlet.introduce(self.next_nonce, self.node, self.credit)
+        self.forget()
+        self.home.core.drop_sender(None)
+
+    def _abort(self, op: ops.Abort) -> None:
+        """Somebody aborts over there: that end knows, and is gone with it."""
+        core = self.home.core
+        self.forget()
+        core.abort(RemoteError(*split(op.cause)), op.after_drain)
+        core.drop_sender(None)
+
+    def _take_back(self, items: int) -> None:
+        if not 0 <= items <= self.credit:
+            raise ProtocolError(f"{items} credits given back of {self.credit}", code="credit")
+        self.reclaimed = False
+        self.credit -= items
+        self.release(items)
+
+    def release(self, slots: int) -> None:
+        """Slots that it does not need are free for the others."""
+        core = self.home.core
+        if core.failure is None and self.counted and slots:
+            core.limit += slots
+            if core.senders:
+                core.slot_freed()
+            self.home.touch()
+
+    def on_lost(self, error: BaseException) -> None:
+        if not isinstance(error, NodeDown):
+            error = NodeDown(f"the node of a sender is lost: {error}")
+        self._leave(error)
+
+    def _leave(self, failure: BaseException | None) -> None:
+        """It is gone: its slots are free, and after the last sender the channel ends (CH-21)."""
+        home = self.home
+        if self not in home.senders:
+            return
+        self.forget()
+        self.release(self.credit)
+        home.core.drop_sender(failure)
+
+    def forget(self) -> None:
+        """The home has nothing to do with it any more."""
+        self.home.senders.pop(self, None)
+        self.trigger.leave(self.home.core.senders)
+        self.home.table.forget(self.home.channel, self.nonce)
+        if self.peer is not None:
+            self.peer.ends.pop(self.alias, None)
+
+    # -- what it is told
+
+    def tell_end(self, kind: str, cause: str | None) -> None:
+        """The channel has ended."""
+        if self.peer is not None:
+            self.peer.control(ops.Ended(self.alias, kind, cause))

@@ -1,0 +1,149 @@
+"""The channels of one node whose ends are on several nodes: who is at home here, who is expected, who has moved away.
+
+Invariants
+- An end presents itself (Open) with the channel's id and a nonce, both unguessable; whoever announced it before is
+  found under the two (NET-24). An Open may come before the announcement: it waits, for a while and in bounded number.
+- What is touched in a turn is flushed once at its end.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from actorpar.channels import env
+from actorpar.channels.runqueue import RunQueue
+
+from ..errors import ProtocolError
+from . import ops
+
+if TYPE_CHECKING:
+    from .home import Home
+    from .peer import Peer
+    from .receiver_stub import ReceiverStub
+    from .sender_stub import SenderStub
+
+logger = logging.getLogger("actorpar.nodes")
+
+#: Ends of one peer that may wait for their announcement at a time, and for how many seconds.
+EARLY: Final = 1024
+EARLY_SECONDS: Final = 10.0
+#: Channels that moved away of which the new home is remembered.
+REMEMBERED: Final = 4096
+
+
+class ChannelTable:
+    """What a node knows of channels that cross its borders."""
+
+    def __init__(self, node: bytes, queue: RunQueue, peer_of: Callable[[bytes], Peer]) -> None:
+        self.node = node
+        self.queue = queue
+        self.peer = peer_of
+        self.homes: dict[bytes, Home] = {}
+        #: Ops for ends that are gone, and Opens that nobody announced.
+        self.stray = 0
+        self.refused = 0
+        self._expected: dict[tuple[bytes, bytes], SenderStub | ReceiverStub] = {}
+        self._early: dict[tuple[bytes, bytes], tuple[Peer, int]] = {}
+        self._moved: collections.OrderedDict[bytes, bytes] = collections.OrderedDict()
+        self._touched: dict[Any, None] = {}
+
+    # -- turns
+
+    def touch(self, what: Any) -> None:
+        """Call `what.flush()` once, at the end of this turn."""
+        if not self._touched:
+            self.queue.after_turn(self._flush)
+        self._touched[what] = None
+
+    def _flush(self) -> None:
+        while self._touched:
+            touched, self._touched = self._touched, {}
+            for what in touched:
+                what.flush()
+
+    # -- ends that come
+
+    def expect(self, channel: bytes, nonce: bytes, stub: SenderStub | ReceiverStub) -> None:
+        """An end was announced; it may have presented itself already."""
+        early = self._early.pop((channel, nonce), None)
+        if early is not None:
+            stub.open(*early)
+        else:
+            self._expected[channel, nonce] = stub
+
+    def forget(self, channel: bytes, nonce: bytes) -> None:
+        """The end will not come any more, or is gone."""
+        self._expected.pop((channel, nonce), None)
+
+    def home_moved(self, channel: bytes, node: bytes) -> None:
+        """The channel is at home elsewhere now."""
+        self.homes.pop(channel, None)
+        self._moved[channel] = node
+        if len(self._moved) > REMEMBERED:
+            self._moved.popitem(last=False)
+
+    def add_home(self, home: Home) -> None:
+        """The channel is at home here now."""
+        self._moved.pop(home.channel, None)
+        self.homes[home.channel] = home
+
+    def _open(self, peer: Peer, op: ops.Open) -> None:
+        if op.alias in peer.ends:
+            raise ProtocolError(f"alias {op.alias} is in use", code="alias")
+        key = (op.channel, op.nonce)
+        stub = self._expected.pop(key, None)
+        if stub is not None:
+            if stub.node != peer.node:
+                self._expected[key] = stub
+                self._refuse(peer, op, "this end was announced for another node")
+                return
+            stub.open(peer, op.alias)
+        elif op.channel in self._moved:
+            peer.control(ops.Moved(op.alias, self._moved[op.channel], op.nonce))
+        elif sum(known is peer for known, _ in self._early.values()) >= EARLY:
+            self._refuse(peer, op, "too many ends that nobody announced")
+        else:
+            self._early[key] = (peer, op.alias)
+            self.queue.loop.call_later(EARLY_SECONDS, self._give_up, key, peer, op)
+
+    def _give_up(self, key: tuple[bytes, bytes], peer: Peer, op: ops.Open) -> None:
+        if self._early.pop(key, None) is not None:
+            self._refuse(peer, op, "no such channel is at home here")
+
+    def _refuse(self, peer: Peer, op: ops.Open, why: str) -> None:
+        self.refused += 1
+        peer.control(ops.Refused(op.alias, why))
+
+    # -- what peers say
+
+    def on_op(self, peer: Peer, op: Any) -> None:
+        """An op came, as control or in its lane."""
+        if type(op) is ops.Open:
+            self._open(peer, op)
+            return
+        end = peer.ends.get(op.alias)
+        if end is None:
+            self.stray += 1  # it crossed the end of the end
+        else:
+            end.on_op(op)
+
+    def on_lost(self, peer: Peer, error: BaseException) -> None:
+        """A node is gone for good: so are its ends, those on their way to it included."""
+        for key in [key for key, (known, _) in self._early.items() if known is peer]:
+            del self._early[key]
+        for stub in [stub for stub in self._expected.values() if stub.node == peer.node]:
+            stub.on_lost(error)
+        for end in list(peer.ends.values()):
+            end.on_lost(error)
+        peer.ends.clear()
+
+    def report_undelivered(self, home: Home, items: list[Any]) -> None:
+        """Items of a channel whose `on_undelivered` is on another node."""
+        logger.warning("%s: %d items are undelivered", home.core.name, len(items))
+
+    def new_id(self) -> bytes:
+        """128 bits that nobody can guess."""
+        return bytes.fromhex(env.new_id())
