@@ -60,7 +60,7 @@ class Receiving(Guard[T_co]):
         return core.try_receive()
 
     def _park(self, core: Flavor, waiter: GuardWaiter, end: End) -> None:
-        if core.failure is None or core.buffer:
+        if core.failure is None or core.buffer or core.remote is not None:
             waiter.core = core
             core.park_receive(waiter, end)
 

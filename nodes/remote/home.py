@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from actorpar.channels.errors import ChannelAborted, EndOfChannel
-from actorpar.channels.flavors.base import Flavor
+from actorpar.channels.flavors.base import NOTHING, Flavor
 from actorpar.channels.flavors.bounded import Bounded
 from actorpar.channels.flavors.lossy import Lossy
 
@@ -176,6 +176,10 @@ class Home:
             stub.tell_end(kind, cause)
         self.touch()
 
+    def has_leases(self) -> bool:
+        """True while items are on other nodes that may come back (NET-11)."""
+        return any(stub.leased for stub in self.receivers)
+
     def drained(self, discard: bool = False) -> None:
         """The channel has ended and nothing is left to receive: tell those who receive."""
         kind, cause = self.ending()
@@ -204,9 +208,15 @@ class _AtHome(Flavor):
         super().end(failure)
         self.remote.ended()
 
+    def try_receive(self) -> Any:
+        if self.failure is not None and not self.buffer and self.remote.has_leases():
+            self.receiver_queue()
+            return NOTHING  # what another node has on lease may come back
+        return super().try_receive()
+
     def wake_drained(self) -> None:
-        super().wake_drained()
-        if not self.buffer:
+        if not self.buffer and not self.remote.has_leases():
+            super().wake_drained()
             self.remote.drained()
 
     def discard_buffer(self) -> None:

@@ -5,11 +5,15 @@ came for a receive that gave up goes back to the home, so nobody's item waits wh
 
 Invariants
 - asked = items that the home owes this end: receives that wait, and what is to be prefetched, less what lies here.
-- An item that was shipped is on lease at the home until `taken` tells that it left this buffer.
+- Items are numbered as they come. `numbers` are those of the items in the buffer, and of some that have left it since
+  the last look. An item is on lease at the home until it is told that its number is settled.
+- What is returned are always the last items, and what comes until the home says Recalled was returned with them: so the
+  home puts back a whole tail, and one receiving node sees the order of the channel also across returns.
 """
 
 from __future__ import annotations
 
+import collections
 from typing import TYPE_CHECKING, Any
 
 from actorpar.channels.errors import ChannelBroken
@@ -43,8 +47,9 @@ class Inlet:
         self.introductions: list[ops.Introduce] = []
         self.asked = 0
         self.came = 0
-        self.returned = 0
+        self.numbers: collections.deque[int] = collections.deque()
         self.told = 0
+        self.recalls = 0  # Returns that the home has not answered; what comes meanwhile is void
         self.prefetch = 0
         self.batch = 1  # what the last receive_many asked for
 
@@ -58,7 +63,9 @@ class Inlet:
         peer.control(ops.Open(self.alias, self.channel, nonce))
 
     def introduce(self, nonce: bytes, node: bytes) -> None:
-        """A clone of this end goes to `node` (NET-21)."""
+        """A handle of this end goes to `node`; if it is the last, what lies here goes back before (NET-21, NET-22)."""
+        if self.core.receiver_count == 1 and self.opened:
+            self._give_all_back()
         self.introductions.append(ops.Introduce(0, nonce, node, 0, True))
         if self.opened:
             self._introduce()
@@ -88,32 +95,45 @@ class Inlet:
             self._return(lying - target)
             lying = target
         lacking = target - lying - self.asked
-        taken = self.came - self.returned - len(core.buffer)
-        if lacking > 0:
-            self.asked += lacking
-            self.told = taken
-            self.peer.control(ops.Want(self.alias, lacking, taken))
-        elif lacking < 0:
-            self.asked += lacking
+        self.asked += lacking
+        if lacking < 0:
             self.peer.control(ops.Unwant(self.alias, -lacking))
-        if taken > self.told:
-            self.told = taken
-            self.peer.control(ops.Want(self.alias, 0, taken))
+        if lacking > 0 or self._settled() > self.told:
+            self._want(max(lacking, 0))
+
+    def _want(self, items: int) -> None:
+        assert self.peer is not None
+        self.told = self._settled()
+        self.peer.control(ops.Want(self.alias, items, self.told))
+
+    def _settled(self) -> int:
+        numbers = self.numbers
+        while len(numbers) > len(self.core.buffer):
+            numbers.popleft()
+        return numbers[0] if numbers else self.came
 
     def _return(self, many: int) -> None:
+        """Give back the items that came last; the home still has them."""
         assert self.peer is not None
-        buffer = self.core.buffer
-        back = [buffer.pop() for _ in range(many)][::-1]
-        self.returned += many
-        self.peer.items(self.alias, self.schema, back)
+        self._settled()
+        for _ in range(many):
+            self.core.buffer.pop()
+            self.came = self.numbers.pop()
+        self.asked = 0
+        self.recalls += 1
+        self.peer.control(ops.Return(self.alias, self.came))
 
     # -- what the home says
 
     def on_items(self, items: list[Any], bad: int, size: int) -> None:
         core = self.core
+        if self.recalls:
+            return
         many = len(items) + bad
-        self.came += many
         self.asked = max(self.asked - many, 0)
+        self._settled()
+        self.numbers.extend(range(self.came, self.came + len(items)))
+        self.came += many
         if core.failure is not None or self.closed:
             core.undelivered(items)
             return
@@ -129,11 +149,13 @@ class Inlet:
                     self._say_closed(self.core.cause)
                 else:
                     self.touch()
+            case ops.Recalled():
+                self.recalls -= 1
             case ops.Ended():
                 self._on_ended(op)
             case ops.Moved():
                 self._forget()
-                self.asked = 0
+                self.asked = self.recalls = 0
                 self.open(self.table.peer(op.home), op.nonce)
             case ops.Refused():
                 self._end_now(ChannelBroken, RemoteError("UnknownChannel", op.reason))
@@ -181,14 +203,17 @@ class Inlet:
 
     def _say_closed(self, failure: BaseException | None) -> None:
         core = self.core
-        if self.peer is not None and not isinstance(core.failure, type(LinkLost)):
-            if len(core.buffer) and core.failure is None:
-                core.held = 0
-                self._return(len(core.buffer))
-            taken = self.came - self.returned - len(core.buffer)
-            self.peer.control(ops.Want(self.alias, 0, taken))
+        if self.peer is not None and core.failure is not LinkLost:
+            self._give_all_back()
             self.peer.in_lane(ops.Close(self.alias, None if failure is None else describe(failure)))
             self._forget()
+
+    def _give_all_back(self) -> None:
+        core = self.core
+        self._want(0)
+        if core.failure is None and (core.buffer or self.asked):
+            core.held = 0
+            self._return(len(core.buffer))
 
     def _forget(self) -> None:
         if self.peer is not None:

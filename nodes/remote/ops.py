@@ -64,16 +64,24 @@ class Flushed(Op, tag=7):
 
 
 class Want(Op, tag=8):
-    """Receivers wait here for `items` more; `taken` items in all were received so far (NET-11)."""
+    """Receivers wait here for `items` more. The items are numbered as they are shipped; those below `settled` were
+    received or returned (NET-11)."""
 
     items: int
-    taken: int
+    settled: int
 
 
 class Unwant(Op, tag=9):
     """That many receivers gave up."""
 
     items: int
+
+
+class Return(Op, tag=10):
+    """Nobody waits here any more for the items from number `first` on, those on their way included: nothing of them was
+    received, and nothing more is wanted."""
+
+    first: int
 
 
 # -- from the home, to an end that is away
@@ -119,6 +127,10 @@ class Moved(Op, tag=25):
     nonce: bytes
 
 
+class Recalled(Op, tag=26):
+    """Behind the items that a Return has made void. In the lane."""
+
+
 # -- rendezvous, where each operation is told (NET-9)
 
 
@@ -161,8 +173,8 @@ class Forfeit(Op, tag=45):
 
 
 AnyOp: TypeAlias = (
-    Open | Close | Abort | Hungry | GiveBack | Introduce | Flushed | Want | Unwant
-    | Opened | Refused | Credit | Reclaim | Ended | Moved
+    Open | Close | Abort | Hungry | GiveBack | Introduce | Flushed | Want | Unwant | Return
+    | Opened | Refused | Credit | Reclaim | Ended | Moved | Recalled
     | Offer | Withdraw | Taken | Permitted | Redeem | Forfeit
 )  # fmt: skip
 

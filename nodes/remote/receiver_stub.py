@@ -6,7 +6,6 @@ front of the buffer; if its node is lost first, its outcome is unknown, unless t
 
 from __future__ import annotations
 
-import collections
 from typing import TYPE_CHECKING, Any
 
 from actorpar.channels.errors import ChannelError
@@ -35,8 +34,8 @@ class ReceiverStub:
         self.alias = 0
         self.wanted = 0  # items that it waits for and was not promised
         self.granted = 0  # items at the front of the buffer that are reserved for it
-        self.leased: collections.deque[Any] = collections.deque()
-        self.taken = 0
+        self.leased: dict[int, Any] = {}  # by the number of the item, in ascending order
+        self.shipped = 0
         self.ended = False
         self.trigger = Trigger(self._item_came, counts=True)
 
@@ -50,8 +49,8 @@ class ReceiverStub:
         peer.ends[alias] = self
         peer.control(ops.Opened(alias))
         core = self.home.core
-        if core.failure is not None and not core.buffer:
-            self.tell_end(*self.home.ending())
+        if core.failure is not None:
+            core.wake_drained()
 
     # -- items
 
@@ -79,7 +78,8 @@ class ReceiverStub:
 
     def _lease(self, items: list[Any]) -> None:
         assert self.peer is not None
-        self.leased.extend(items)
+        self.leased.update(enumerate(items, self.shipped))
+        self.shipped += len(items)
         self.peer.items(self.alias, self.schema, items)
 
     def _serve(self) -> None:
@@ -99,8 +99,8 @@ class ReceiverStub:
         if self.wanted:
             self.trigger.park(core.receiver_queue())
             core.receiver_parked(self.trigger)
-        elif core.failure is not None and not core.buffer:
-            self.tell_end(*self.home.ending())
+        elif core.failure is not None:
+            core.wake_drained()
         self.home.touch()
 
     # -- what it says
@@ -108,13 +108,15 @@ class ReceiverStub:
     def on_op(self, op: Any) -> None:
         match op:
             case ops.Want():
-                self._took(op.taken)
+                self._settle(op.settled)
                 self.wanted += op.items
                 self._serve()
             case ops.Unwant():
                 self.wanted = max(self.wanted - op.items, 0)
                 if not self.wanted:
                     self._stand_back()
+            case ops.Return():
+                self._returned(op.first)
             case ops.Close():
                 self._leave(None if op.failure is None else RemoteError(*split(op.failure)))
             case ops.Introduce():
@@ -124,21 +126,32 @@ class ReceiverStub:
             case _:
                 raise ProtocolError(f"{type(op).__name__} is nothing that a receiver says", code="op")
 
-    def _took(self, taken: int) -> None:
-        many = taken - self.taken
-        if not 0 <= many <= len(self.leased):
-            raise ProtocolError(f"{many} items taken of {len(self.leased)} on lease", code="lease")
-        self.taken = taken
-        for _ in range(many):
-            self.leased.popleft()
+    def _settle(self, below: int) -> None:
+        if below > self.shipped:
+            raise ProtocolError(f"item {below} settled, and {self.shipped} were shipped", code="lease")
+        leased = self.leased
+        while leased and (first := next(iter(leased))) < below:
+            del leased[first]
+        if not leased and self.home.core.failure is not None:
+            self.home.core.wake_drained()
+
+    def _returned(self, first: int) -> None:
+        """Nobody there waits any more for what was shipped from `first` on: back to the front, in its order."""
+        if not self.shipped - len(self.leased) <= first <= self.shipped:
+            raise ProtocolError(f"items from {first} on returned, which are not on lease", code="lease")
+        self.wanted = 0
+        self._stand_back()
+        for _ in range(min(self.granted, self.home.core.held)):
+            self.home.core.release_item()
+        self.granted = 0
+        back = [self.leased.pop(number) for number in range(self.shipped - 1, first - 1, -1)]
+        self.shipped = first
+        if self.peer is not None:
+            self.peer.in_lane(ops.Recalled(self.alias))
+        self.give_back(back)
 
     def on_items(self, items: list[Any], bad: int, size: int) -> None:
-        """Items that nobody there waits for any more: back to the front, in their order."""
-        many = len(items) + bad
-        if many > len(self.leased):
-            raise ProtocolError(f"{many} items returned of {len(self.leased)} on lease", code="lease")
-        returned = [self.leased.pop() for _ in range(many)]  # the last that came are the first to go back
-        self.give_back(returned)
+        raise ProtocolError("items from an end that receives", code="direction")
 
     def give_back(self, newest_first: list[Any]) -> None:
         """Put items back where they came from."""
@@ -163,7 +176,7 @@ class ReceiverStub:
         for _ in range(min(self.granted, core.held)):
             core.release_item()
         self.granted = 0
-        leased, self.leased = list(self.leased), collections.deque()
+        leased, self.leased = list(self.leased.values()), {}
         if failure is not None and leased:
             if home.redeliver and core.receiver_count > 1:
                 self.give_back(leased[::-1])

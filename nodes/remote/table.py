@@ -84,6 +84,9 @@ class ChannelTable:
         self._moved[channel] = node
         if len(self._moved) > REMEMBERED:
             self._moved.popitem(last=False)
+        for key in [key for key in self._early if key[0] == channel]:
+            peer, alias = self._early.pop(key)
+            peer.control(ops.Moved(alias, node, key[1]))
 
     def add_home(self, home: Home) -> None:
         """The channel is at home here now."""
