@@ -1,6 +1,6 @@
 """Every error of nodes and the links between them, under the base classes of the channels.
 
-Who gets one can act on it: a sender whose item does not fit, a program whose node is gone, a node whose peer misbehaves.
+Who gets one can act on it: a sender whose item does not fit, a program whose node is gone, a node whose peer errs.
 An exception of another node never travels itself: what arrives here is a RemoteError with its text (NET-47).
 """
 

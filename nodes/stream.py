@@ -1,0 +1,294 @@
+"""A byte stream between two nodes: one non-blocking socket on the event loop, plain or under TLS.
+
+The transports of asyncio would do, and cost a copy of every large buffer and a callback for each read; so the socket is
+used directly: `sendmsg` of what one turn has gathered, `recv_into` where the frames say, both repeated until the
+kernel has no more. It is the same on asyncio's loop and on uvloop.
+
+Invariants
+- What `write` was given and the kernel did not take is kept, in order, and goes first (NET-37); until it is gone,
+  `write` takes nothing more.
+- The sink is told `closed` exactly once, after which nothing is read or written.
+- `beat` runs in another thread; it and `write` share a lock, and it never writes into the middle of a frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import socket
+import ssl
+import threading
+from itertools import islice
+from typing import Any, Final, Protocol
+
+from .errors import ProtocolError
+
+#: Bytes that one callback reads at most, so that others have their turn.
+READ_TURN: Final = 1 << 20
+#: Buffers that one call writes; the kernel takes 1024.
+GATHER: Final = 512
+#: Bytes that TLS takes at a time.
+TLS_WRITE: Final = 256 * 1024
+
+
+class Sink(Protocol):
+    """Who gets what comes."""
+
+    def buffer(self) -> memoryview:
+        """Where to receive into."""
+
+    def advance(self, count: int) -> None:
+        """So many bytes came. ProtocolError closes the stream."""
+
+    def writable(self) -> None:
+        """What was kept is written: there is room again."""
+
+    def closed(self, error: BaseException | None) -> None:
+        """The stream is closed: by the other side (None), or by an error."""
+
+
+class Stream:
+    """One connection, made on the loop that uses it. With `tls`, `start` shakes hands as a server or a client."""
+
+    def __init__(self, sock: socket.socket, *, tls: ssl.SSLContext | None = None, server: bool = False) -> None:
+        sock.setblocking(False)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF) if sock.family == socket.AF_UNIX else ():
+            sock.setsockopt(socket.SOL_SOCKET, option, 1 << 20)
+        self._socket = sock
+        self._loop = asyncio.get_running_loop()
+        self._sink: Sink | None = None
+        self._rest: collections.deque[Any] = collections.deque()
+        self._lock = threading.Lock()
+        self._unsent = memoryview(b"")  # ciphertext
+        self._waits = False  # for the socket to become writable
+        self._tls: ssl.SSLObject | None = None
+        if tls is not None:
+            self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self._tls = tls.wrap_bio(self._in, self._out, server_side=server)
+            self._cipher = memoryview(bytearray(TLS_WRITE))
+        self._shaking = self._tls is not None
+        self.is_closed = False
+        self.sent = 0
+        self.received = 0
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """What is known of the other side by TLS."""
+        return self._tls
+
+    def start(self, sink: Sink) -> None:
+        """Begin to read; what comes goes to the sink."""
+        self._sink = sink
+        self._loop.add_reader(self._socket.fileno(), self._readable)
+        if self._shaking:
+            self._guard(self._shake)
+
+    def hand_over(self, sink: Sink) -> None:
+        """What comes from now on goes to another sink."""
+        self._sink = sink
+
+    # -- writing
+
+    def write(self, buffers: list[Any]) -> bool:
+        """Write now. False: a rest is kept; `writable` is told when it is gone, and write nothing before."""
+        if self.is_closed:
+            return True
+        with self._lock:
+            self._rest += buffers
+            try:
+                self._push()
+            except OSError as error:
+                self._loop.call_soon(self._close, error)
+                return True
+            done = not self._rest and not self._ciphertext()
+        if not done and not self._waits:
+            self._waits = True
+            self._loop.add_writer(self._socket.fileno(), self._drained)
+        return done
+
+    def beat(self, frame: bytes) -> None:
+        """From another thread: push what is kept, or write this frame if nothing is (NET-41)."""
+        if self.is_closed or self._shaking or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if not self._rest and not self._ciphertext():
+                self._rest.append(frame)
+            self._push()
+        except OSError:
+            pass  # the loop will see it, too
+        finally:
+            self._lock.release()
+
+    def _ciphertext(self) -> bool:
+        return bool(self._unsent) or (self._tls is not None and self._out.pending > 0)
+
+    def _push(self) -> None:
+        """Write until nothing is left or the kernel takes no more."""
+        try:
+            if self._tls is not None:
+                self._push_tls()
+            else:
+                while self._rest:
+                    self._sent(self._socket.sendmsg(islice(self._rest, GATHER)))
+        except (BlockingIOError, InterruptedError):
+            pass
+
+    def _sent(self, count: int) -> None:
+        rest = self._rest
+        self.sent += count
+        while count:
+            size = len(rest[0])
+            if size > count:
+                rest[0] = memoryview(rest[0])[count:]
+                return
+            count -= size
+            rest.popleft()
+
+    def _push_tls(self) -> None:
+        assert self._tls is not None
+        while True:
+            if self._ciphertext():
+                self._send_cipher()
+            elif self._rest and not self._shaking:
+                self._encrypt()
+            else:
+                return
+
+    def _encrypt(self) -> None:
+        """Put what is kept under TLS, small pieces together."""
+        assert self._tls is not None
+        first = self._rest.popleft()
+        if len(first) < TLS_WRITE // 4:
+            pieces, size = [first], len(first)
+            while self._rest and size + len(self._rest[0]) <= TLS_WRITE:
+                size += len(self._rest[0])
+                pieces.append(self._rest.popleft())
+            first = b"".join(pieces)
+        view = memoryview(first)
+        if len(view) > TLS_WRITE:
+            self._rest.appendleft(view[TLS_WRITE:])
+            view = view[:TLS_WRITE]
+        self._tls.write(view)
+
+    def _send_cipher(self) -> None:
+        while self._unsent or self._out.pending:
+            if not self._unsent:
+                self._unsent = memoryview(self._out.read())
+            count = self._socket.send(self._unsent)
+            self.sent += count
+            self._unsent = self._unsent[count:]
+
+    def _drained(self) -> None:
+        """The socket is writable again."""
+        with self._lock:
+            try:
+                self._push()
+            except OSError as error:
+                self._loop.call_soon(self._close, error)
+                return
+            if self._rest or self._ciphertext():
+                return
+        self._waits = False
+        self._loop.remove_writer(self._socket.fileno())
+        if self._sink is not None and not self._shaking:
+            self._sink.writable()
+
+    # -- reading
+
+    def _readable(self) -> None:
+        self._guard(self._read if self._tls is None else self._read_tls)
+
+    def _guard(self, step: Any) -> None:
+        try:
+            step()
+        except (OSError, ProtocolError) as error:
+            self._close(error)
+
+    def _read(self) -> None:
+        left = READ_TURN
+        while left > 0 and not self.is_closed:
+            assert self._sink is not None
+            view = self._sink.buffer()
+            try:
+                count = self._socket.recv_into(view)
+            except (BlockingIOError, InterruptedError):
+                return
+            if not count:
+                self._close(None)
+                return
+            left -= count
+            self.received += count
+            self._sink.advance(count)
+            if count < len(view):
+                return  # there is no more, or the loop will say so
+
+    def _read_tls(self) -> None:
+        left = READ_TURN
+        while left > 0 and not self.is_closed:
+            try:
+                count = self._socket.recv_into(self._cipher)
+            except (BlockingIOError, InterruptedError):
+                return
+            if not count:
+                self._close(None)
+                return
+            left -= count
+            self.received += count
+            self._in.write(self._cipher[:count])
+            if self._shaking:
+                self._shake()
+            if not self._shaking:
+                self._decrypt()
+
+    def _decrypt(self) -> None:
+        assert self._tls is not None
+        while not self.is_closed:
+            assert self._sink is not None
+            view = self._sink.buffer()
+            try:
+                count = int(self._tls.read(len(view), view))
+            except ssl.SSLWantReadError:
+                return
+            except ssl.SSLZeroReturnError:
+                count = 0
+            if not count:
+                self._close(None)
+                return
+            self._sink.advance(count)
+
+    def _shake(self) -> None:
+        """Go on with the handshake of TLS."""
+        assert self._tls is not None
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self.write([])
+            return
+        except ssl.SSLError:
+            self.write([])  # the alert, for the other side to know
+            raise
+        self._shaking = False
+        self.write([])
+
+    # -- closing
+
+    def close(self) -> None:
+        """Close; the sink is told."""
+        self._close(None)
+
+    def _close(self, error: BaseException | None) -> None:
+        if self.is_closed:
+            return
+        self.is_closed = True
+        number = self._socket.fileno()
+        if number >= 0 and not self._loop.is_closed():
+            self._loop.remove_reader(number)
+            self._loop.remove_writer(number)
+        with self._lock:
+            self._socket.close()
+        self._rest.clear()
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.closed(error)
