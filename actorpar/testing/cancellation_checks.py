@@ -36,6 +36,7 @@ async def a_cancelled_send_was_not_sent(trial: Trial) -> None:
 async def a_cancelled_rendezvous_send_is_delivered_at_most_once(trial: Trial) -> None:
     tx, rx = trial.open(0)
     await trial.cancel(await trial.started_and_waiting(tx.send, "first"))
+    await trial.settle()
     sending = trial.start(tx.send, "second")
     assert await trial.soon(rx.receive()) == "second"
     await trial.soon(sending)

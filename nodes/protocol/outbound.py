@@ -1,7 +1,7 @@
 """What leaves in a session: control first, then the lanes in turn (NET-38, NET-39); and what is sent again.
 
 A lane is the way of one channel. Lanes take turns: a small message goes whole, a large one by fragments, of 64 KiB
-while another lane waits and of up to 1 MiB when it is alone. So a message of any size delays another lane by a fragment.
+while another lane waits and of up to 1 MiB when it is alone. So no message delays another lane by more than a fragment.
 
 Invariants
 - A frame gets its number when it is taken for writing, so numbers follow the order on the wire.

@@ -100,6 +100,7 @@ class Home:
     def move_to(self, outlet: Outlet, new_nonce: Callable[[], bytes]) -> None:
         """The home is another node from now on: what still comes here goes on through `outlet`."""
         self.outlet = outlet
+        outlet.relays = lambda: bool(self.senders)
         core = self.core
         for stub in list(self.senders):
             stub.trigger.leave(core.senders)

@@ -172,10 +172,41 @@ class Forfeit(Op, tag=45):
     op: int
 
 
+# -- between nodes, of no channel
+
+
+class Member(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """A node as others are told of it."""
+
+    node: bytes
+    name: str
+    incarnation: int
+    addresses: tuple[str, ...]
+    labels: tuple[str, ...]
+    host: str
+    pid: int
+    cores: int
+
+
+class Members(Op, tag=60):
+    """The nodes that this one knows (NET-44)."""
+
+    members: list[Member]
+
+
+class Gone(Op, tag=61):
+    """That incarnation of a node is down for good, and this is how it is known (NET-42)."""
+
+    node: bytes
+    incarnation: int
+    reason: str
+
+
 AnyOp: TypeAlias = (
     Open | Close | Abort | Hungry | GiveBack | Introduce | Flushed | Want | Unwant | Return
     | Opened | Refused | Credit | Reclaim | Ended | Moved | Recalled
     | Offer | Withdraw | Taken | Permitted | Redeem | Forfeit
+    | Members | Gone
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import collections
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorpar.channels.errors import ChannelAborted, ChannelBroken, ChannelError, EndOfChannel
@@ -64,6 +65,8 @@ class Outlet:
         self.freed = 0
         self.item_size = 0.0
         self.hungry = False
+        self.relays: Callable[[], bool] = lambda: False  # ends of other nodes still come through here
+        self.lingers = False  # the channel has ended, and this goes on for them
         self.unknown: tuple[Any, ...] = ()
         self.trigger = Trigger(self._filled)
 
@@ -183,7 +186,11 @@ class Outlet:
 
     def introduce(self, nonce: bytes, node: bytes, credit: int) -> None:
         """An end of this channel goes to `node`, with this credit; what was sent before precedes it (NET-22)."""
-        self.in_lane(ops.Introduce(0, nonce, node, credit, False))
+        op = ops.Introduce(self.alias, nonce, node, credit, False)
+        if self.lingers and self.peer is not None:
+            self.peer.in_lane(op)  # the channel has ended: whoever comes is to learn it
+        else:
+            self.in_lane(op)
 
     def starve(self) -> None:
         """A sender waits here and there is no credit left."""
@@ -193,7 +200,9 @@ class Outlet:
                 self.peer.control(ops.Hungry(self.alias))
 
     def close(self, failure: BaseException | None) -> None:
-        """The last handle here was closed, or lost."""
+        """The last handle here was closed, or lost, and no end of another node comes through here any more."""
+        if self.lingers:
+            self._leave()
         if not self.closed and self.core.failure is None:
             self.in_lane(ops.Close(0, None if failure is None else describe(failure)))
             self.closed = True
@@ -248,6 +257,7 @@ class Outlet:
             case ops.Moved():
                 self._on_moved(op)
             case ops.Refused():
+                self._forget()
                 self._end(ChannelBroken, RemoteError("UnknownChannel", op.reason))
             case _:
                 raise ProtocolError(f"{type(op).__name__} is nothing that a home says to senders", code="op")
@@ -299,14 +309,20 @@ class Outlet:
 
     def _on_ended(self, op: ops.Ended) -> None:
         cause = None if op.cause is None else RemoteError(*split(op.cause))
-        peer, alias = self.peer, self.alias
         self._end(FAILURES.get(op.kind, ChannelBroken), cause)
-        if peer is not None:
-            peer.in_lane(ops.Close(alias))  # nothing more comes from here
+        self.lingers = True
+        if not self.relays():
+            self._leave()
+
+    def _leave(self) -> None:
+        """Nothing more comes from here."""
+        self.lingers = False
+        if self.peer is not None:
+            self.peer.in_lane(ops.Close(self.alias))
+        self._forget()
 
     def _end(self, failure: type[ChannelError], cause: BaseException | None) -> None:
         core = self.core
-        self._forget()
         if core.failure is None:
             core.cause = cause
             core.end(failure)
@@ -329,6 +345,7 @@ class Outlet:
     def on_lost(self, error: BaseException) -> None:
         """The node of the home is gone (NET-35)."""
         self.unknown = tuple(item for batch in self.flights for item in batch)
+        self._forget()
         self._end(LinkLost, error)
 
     def _forget(self) -> None:

@@ -1,0 +1,272 @@
+"""A link: the session with one other node, over one connection after another (NET-30 … NET-36).
+
+To the ends of channels it is a peer: it takes ops and items, and writes once at the end of each turn what the turn has
+gathered. Reading delivers at once: the callback that has read the bytes puts the items into their channels and runs the
+processes that this wakes.
+
+Invariants
+- What was accepted for a session is written in order and, while the session lives, arrives (NET-34). The session
+  survives its connections for `down_after` seconds, unless it runs over a pipe, which ends with its process.
+- `down` is called once. Then every end on this link learns it, and nothing is written or delivered any more (NET-43).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from actorpar.channels import env
+
+from .errors import CodecError, ItemTooLarge, NodeDown, ProtocolError
+from .port import LinkPort
+from .protocol import frame as frames
+from .protocol.inbound import Inbound
+from .protocol.liveness import Alive, Down, Liveness, News, SendHeartbeat, Stalled, Suspect
+from .protocol.outbound import Outbound
+from .remote import ops
+
+if TYPE_CHECKING:
+    from .codec.schema import Schema
+    from .node import Node
+    from .protocol.frame import FrameReader, Message
+    from .protocol.handshake import Hello
+    from .remote.peer import Away
+    from .stream import Stream
+
+logger = logging.getLogger("actorpar.nodes")
+
+#: Bytes of one gather write.
+WRITE: Final = 512 * 1024
+#: Frames, and bytes, after which an acknowledgement is due at once.
+ACK_FRAMES: Final = 64
+ACK_BYTES: Final = 1 << 20
+
+
+class Link:
+    """What this node has to do with one other node."""
+
+    def __init__(self, node: Node, peer: bytes, name: str, session: bytes, *, resumable: bool) -> None:
+        self._node = node
+        self.node = peer
+        self.name = name
+        self.session = session
+        self.resumable = resumable
+        self.them: Hello | None = None  # once the handshake is over
+        self.ends: dict[int, Away] = {}
+        self.port = LinkPort(node, self)
+        self.inbound = Inbound(message_limit=node.message_limit)
+        self.outbound = Outbound(resumable=resumable)
+        self.liveness = Liveness(env.clock(), down_after=node.down_after)
+        self.stream: Stream | None = None
+        self.is_down = False
+        self.connections = 0
+        self._reader: FrameReader | None = None
+        self._blocked = False
+        self._wants_flush = False
+        self._next_alias = 2 if node.id < peer else 1
+        self._acked = 1
+        self._unacked_bytes = 0
+
+    # -- a peer, to the ends
+
+    def new_alias(self) -> int:
+        self._next_alias += 2
+        return self._next_alias
+
+    def control(self, op: ops.Op) -> None:
+        self.outbound.control(ops.encode(op))
+        self.touch()
+
+    def in_lane(self, op: ops.Op) -> None:
+        self.outbound.message(frames.OP, op.alias, ops.encode(op))
+        self.touch()
+
+    def items(self, alias: int, schema: Schema, items: list[Any]) -> int:
+        body, buffers = schema.encode(items, self.port)
+        size = len(body)
+        if buffers:
+            size += sum(map(len, buffers))
+        self._check_size(size)
+        self.outbound.message(frames.ITEMS, alias, body, buffers)
+        self.touch()
+        return size
+
+    def call(self, lane: int, body: bytes, buffers: list[Any]) -> None:
+        """Send a message to actors, in the lane of its target."""
+        self._check_size(len(body) + sum(map(len, buffers)))
+        self.outbound.message(frames.CALL, lane, body, buffers)
+        self.touch()
+
+    def _check_size(self, size: int) -> None:
+        if self.them is not None and size > self.them.message_limit:
+            raise CodecError(f"{size} bytes, and {self.name} takes {self.them.message_limit}") from ItemTooLarge()
+
+    # -- writing
+
+    def touch(self) -> None:
+        """Write at the end of this turn."""
+        if not self._wants_flush:
+            self._wants_flush = True
+            self._node.queue.after_turn(self._flush)
+
+    def _flush(self) -> None:
+        self._wants_flush = False
+        self._pump()
+
+    def _pump(self) -> None:
+        stream, outbound = self.stream, self.outbound
+        if stream is None or self._blocked:
+            return
+        wrote = False
+        while out := outbound.take(WRITE):
+            wrote = True
+            if not stream.write(out):
+                self._blocked = True
+                break
+        if wrote:
+            self.liveness.wrote(env.clock())
+
+    def writable(self) -> None:
+        """The stream has room again."""
+        self._blocked = False
+        self._pump()
+
+    # -- connections
+
+    def attach(self, stream: Stream, reader: FrameReader, them: Hello) -> None:
+        """The handshake on a connection is over: go on there with what the other side lacks (NET-33)."""
+        old, self.stream = self.stream, stream
+        if old is not None:
+            old.close()
+        self.outbound.resume(them.next_seq)
+        self.them = them
+        self.name = them.name
+        self.connections += 1
+        reader.greeting = False
+        self._reader = reader
+        self._blocked = False
+        self._note(self.liveness.heard(env.clock()))
+        stream.hand_over(self)
+        self.touch()
+
+    def closed(self, error: BaseException | None) -> None:
+        """The connection is over; the session is not, if it can be resumed."""
+        self.stream = self._reader = None
+        if self.is_down:
+            return
+        if isinstance(error, ProtocolError):
+            self._node.counters["protocol errors"] += 1
+            logger.warning("the link to %s ends: %s", self.name, error)
+            self.down(f"the protocol was broken: {error}")
+        elif not self.resumable:
+            self.down("its process has ended")
+        else:
+            self._node.reconnect(self)
+
+    def close(self, reason: str) -> None:
+        """Say goodbye, and be done with it."""
+        if self.stream is not None and not self.is_down:
+            self.outbound.connection(frames.BYE, reason.encode()[:200])
+            self._blocked = False
+            self._pump()
+        self.down(reason)
+
+    def down(self, reason: str) -> None:
+        """The session has ended for good."""
+        if self.is_down:
+            return
+        self.is_down = True
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.close()
+        error = NodeDown(f"{self.name} is down: {reason}", node=self.name)
+        self._node.link_down(self, error)
+
+    # -- reading
+
+    def buffer(self) -> memoryview:
+        assert self._reader is not None
+        return self._reader.buffer()
+
+    def advance(self, count: int) -> None:
+        assert self._reader is not None
+        messages = self._reader.advance(count)
+        self.liveness.heard(env.clock()) if not self.liveness.suspected else self._note(
+            self.liveness.heard(env.clock())
+        )
+        if messages:
+            self._node.queue.run_with(functools.partial(self._deliver, messages))
+        if self.resumable:
+            self._unacked_bytes += count
+            if self.inbound.next_seq - self._acked >= ACK_FRAMES or self._unacked_bytes >= ACK_BYTES:
+                self._ack()
+
+    def _ack(self) -> None:
+        self._acked = self.inbound.next_seq
+        self._unacked_bytes = 0
+        self.outbound.connection(frames.ACK, self._acked.to_bytes(8, "little"))
+        self.touch()
+
+    def _deliver(self, messages: list[Message]) -> None:
+        table = self._node.table
+        for kind, lane, body, buffers in messages:
+            if kind == frames.ITEMS:
+                self._deliver_items(lane, body, buffers)
+            elif kind in (frames.CONTROL, frames.OP):
+                try:
+                    op = ops.decode(body)
+                except (ValueError, RecursionError) as error:
+                    raise ProtocolError(f"no op: {error}", code="op") from None
+                if isinstance(op, ops.Members | ops.Gone):
+                    self._node.told(self, op)
+                else:
+                    table.on_op(self, op)
+            elif kind == frames.CALL:
+                self._node.called(self, lane, body, buffers)
+            elif kind == frames.ACK:
+                self.outbound.acked(int.from_bytes(body, "little"))
+                self.touch()
+            elif kind == frames.HEARTBEAT:
+                self._note(self.liveness.age_told(int.from_bytes(body, "little") / 1000))
+            elif kind == frames.BYE:
+                self.down(bytes(body).decode(errors="replace") or "it has left")
+                return
+            else:
+                raise ProtocolError(f"a frame of kind {kind} after the handshake", code="kind")
+
+    def _deliver_items(self, lane: int, body: Any, buffers: list[Any]) -> None:
+        end = self.ends.get(lane)
+        if end is None:
+            self._node.table.stray += 1
+            return
+        size = len(body) + (sum(map(len, buffers)) if buffers else 0)
+        schema = end.schema
+        try:
+            end.on_items(schema.decode(body, buffers, self.port), 0, size)
+        except CodecError:
+            parts = schema.decode_each(body, buffers, self.port)
+            good = [part for part in parts if not isinstance(part, CodecError)]
+            self._node.refused_items(end, [part for part in parts if isinstance(part, CodecError)])
+            end.on_items(good, len(parts) - len(good), size)
+
+    # -- time
+
+    def tick(self) -> None:
+        """Every half second: heartbeats, acknowledgements, suspicion."""
+        if self.is_down:
+            return
+        self._note(self.liveness.tick(env.clock()))
+        if self.resumable and self.stream is not None and self.inbound.next_seq != self._acked:
+            self._ack()
+
+    def _note(self, news: list[News]) -> None:
+        for each in news:
+            match each:
+                case SendHeartbeat():
+                    self.outbound.connection(frames.HEARTBEAT, (0).to_bytes(4, "little"))
+                    self.touch()
+                case Down(silence):
+                    self.down(f"it was silent for {silence:.1f} s")
+                case Suspect() | Alive() | Stalled():
+                    self._node.publish(self, each)

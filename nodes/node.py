@@ -1,0 +1,475 @@
+"""A node: one operating-system process with its channels, its links, and what it knows of other nodes.
+
+Invariants
+- There is at most one link for each other node; it is made by whoever needs it first (NET-30).
+- An incarnation that is down stays down: `_down` remembers the newest one of each node (NET-43).
+- Everybody is told of a death once, with its reason; who has seen a proof tells the others (NET-42).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import logging
+import os
+import platform
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from actorpar.channels import env
+from actorpar.channels.runqueue import run_queue
+
+from . import address as addresses
+from .dial import dial
+from .errors import HandshakeRefused, NodeDown, NodeError, Unreachable
+from .greeting import DEADLINE, Greeting
+from .link import Link
+from .listener import Listener, listen
+from .loopback import Loopback
+from .protocol import frame as frames
+from .protocol import handshake
+from .protocol.handshake import Hello, Known
+from .protocol.inbound import MESSAGE_LIMIT
+from .protocol.liveness import DOWN_AFTER, Alive, Stalled, Suspect
+from .remote import ops
+from .remote.ops import Member
+from .remote.table import ChannelTable
+from .stream import Stream
+
+if TYPE_CHECKING:
+    import socket
+
+    from .codec.schema import Schema
+    from .port import References
+    from .protocol.inbound import Inbound
+    from .remote.peer import Away, Peer
+    from .security.binding import Credentials
+
+logger = logging.getLogger("actorpar.nodes")
+
+#: Seconds between two looks at all links.
+TICK: Final = 0.5
+#: Seconds before the next attempt to connect again.
+RETRY: Final = 0.2
+
+
+@dataclass(frozen=True)
+class NodeUp:
+    """A node is linked to this one."""
+
+    node: Member
+
+
+@dataclass(frozen=True)
+class NodeLost:
+    """A node is down for good; `reason` says how that is known."""
+
+    node: Member
+    reason: str
+
+
+@dataclass(frozen=True)
+class NodeSilent:
+    """A node is suspected (`suspected`), or was heard again."""
+
+    node: Member
+    suspected: bool
+
+
+@dataclass(frozen=True)
+class NodeStalled:
+    """The loop of a node has not run for `age` seconds; the node lives (NET-41)."""
+
+    node: Member
+    age: float
+
+
+NodeEvent: TypeAlias = NodeUp | NodeLost | NodeSilent | NodeStalled
+
+
+class Node:
+    """This process among others. Made on a running loop; `close` ends it.
+
+    name         how others call it; by default host-pid
+    labels       for placement: `on="gpu"`
+    app          a hash of the code; nodes with another one are refused
+    credentials  keys for TLS; without them only this host can be reached
+    down_after   seconds of silence after which a node is down (NET-42)
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        labels: Iterable[str] = (),
+        app: bytes = b"",
+        credentials: Credentials | None = None,
+        down_after: float = DOWN_AFTER,
+        message_limit: int = MESSAGE_LIMIT,
+    ) -> None:
+        self.id = bytes.fromhex(env.new_id())
+        self.name = name or f"{platform.node() or 'node'}-{os.getpid()}"
+        self.incarnation = int(env.wall_clock() * 1e6)
+        self.labels = tuple(labels)
+        self.app = app
+        self.credentials = credentials
+        self.down_after = down_after
+        self.message_limit = message_limit
+        self.host = _host_id()
+        self.queue = run_queue()
+        self.table = ChannelTable(self.id, self.queue, self.peer)
+        self.links: dict[bytes, Link] = {}
+        self.members: dict[bytes, Member] = {}
+        self.counters: collections.Counter[str] = collections.Counter()
+        self.references: References | None = None
+        #: Called with messages to actors: link, lane, body, buffers.
+        self.on_call: Callable[[Link, int, Any, list[Any]], None] | None = None
+        self.listeners: list[Listener] = []
+        self.is_closed = False
+        self._watchers: list[Callable[[NodeEvent], object]] = []
+        self._lost_watchers: list[Callable[[Link, NodeDown], object]] = []
+        self._down: dict[bytes, int] = {}
+        self._loopback: Loopback | None = None
+        self._timers: dict[Link, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._ticker = self.queue.loop.call_later(TICK, self._tick)
+
+    # -- what others see
+
+    def hello(self, session: bytes, *, fresh: bool, next_seq: int = 1) -> Hello:
+        """What this node says of itself."""
+        return Hello(
+            handshake.MAGIC, handshake.VERSION, self.id, self.name, self.incarnation, session, fresh, next_seq,
+            self.message_limit, self.addresses, self.host, self.app, self.labels, os.getpid(), os.cpu_count() or 1,
+        )  # fmt: skip
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where this node listens."""
+        return tuple(str(listener.address) for listener in self.listeners)
+
+    @property
+    def member(self) -> Member:
+        """This node as others are told of it."""
+        return member_of(self.hello(self.id, fresh=True))
+
+    def watch(self, watcher: Callable[[NodeEvent], object]) -> None:
+        """Call back with every event of nodes from now on."""
+        self._watchers.append(watcher)
+
+    def watch_links(self, watcher: Callable[[Link, NodeDown], object]) -> None:
+        """Call back with every link that is down, before the ends on it learn it."""
+        self._lost_watchers.append(watcher)
+
+    # -- links
+
+    async def listen(self, where: str) -> Listener:
+        """Accept links at an address; BindRefused for one beyond this host without a key."""
+        listener = await listen(addresses.parse(where), self._accepted, self.credentials)
+        self.listeners.append(listener)
+        return listener
+
+    async def connect(self, where: str) -> Link:
+        """Link to the node at an address. Unreachable, HandshakeRefused."""
+        stream = await dial(addresses.parse(where), self.credentials)
+        try:
+            return await self._greet(stream, resumable=True)
+        except HandshakeRefused as error:
+            if error.code != "duplicate":
+                raise
+        return await self._linked_at(where)
+
+    async def _linked_at(self, where: str) -> Link:
+        """The link to the node at an address, which another connection makes just now."""
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                for link in self.links.values():
+                    if link.them is not None and where in link.them.addresses:
+                        return link
+                await env.sleep(RETRY / 10)
+
+    async def adopt(self, sock: socket.socket, *, dials: bool) -> Link:
+        """Link over a pipe to a parent or a child; it ends with that process."""
+        stream = Stream(sock)
+        if dials:
+            return await self._greet(stream, resumable=False)
+        greeting = self._answer(stream, resumable=False)
+        return self.links[(await greeting.over).node]
+
+    def peer(self, node: bytes) -> Peer:
+        """The link to a node; it is made now if there is none. Unreachable (NET-25)."""
+        if node == self.id:
+            self._loopback = self._loopback or Loopback(self)
+            return self._loopback
+        link = self.links.get(node)
+        if link is None:
+            member = self.members.get(node)
+            if member is None or not member.addresses:
+                raise Unreachable(f"node {node.hex()[:8]} is not known here, or it listens nowhere")
+            link = self._new_link(node, member.name, self._new_session(), resumable=True)
+            self.dialing(link)
+        return link
+
+    def _new_session(self) -> bytes:
+        return bytes.fromhex(env.new_id())
+
+    def _new_link(self, node: bytes, name: str, session: bytes, *, resumable: bool) -> Link:
+        link = self.links[node] = Link(self, node, name, session, resumable=resumable)
+        return link
+
+    # -- who dials
+
+    async def _greet(self, stream: Stream, *, resumable: bool, link: Link | None = None) -> Link:
+        """Say HELLO on a connection; the link, once WELCOME came."""
+        session = self._new_session() if link is None else link.session
+        fresh = link is None or link.connections == 0
+        made: list[Link] = []
+
+        def welcomed(greeting: Greeting, them: Hello) -> Inbound:
+            this = link or self.links.get(them.node)
+            if this is None:
+                this = self._new_link(them.node, them.name, session, resumable=resumable)
+            elif link is None:
+                if this.connections:
+                    raise handshake.refused("duplicate")
+                this.session = session  # it is being dialed, too, and this connection was quicker
+            if this.is_down or this.node != them.node or them.session != this.session:
+                raise handshake.refused("session")
+            made.append(this)
+            return this.inbound
+
+        greeting = Greeting(stream, frames.WELCOME, welcomed)
+        stream.start(greeting)
+        next_seq = 1 if link is None else link.inbound.next_seq
+        greeting.say(frames.HELLO, handshake.encode(self.hello(session, fresh=fresh, next_seq=next_seq)))
+        them = await greeting.over
+        self._attach(made[0], greeting, them)
+        return made[0]
+
+    def dialing(self, link: Link) -> None:
+        """Connect, or connect again, in the background."""
+        self._start(self._dial(link))
+
+    async def _dial(self, link: Link) -> None:
+        deadline = env.clock() + self.down_after
+        while not link.is_down and link.stream is None:
+            try:
+                await self._dial_once(link)
+            except HandshakeRefused as error:
+                if error.code in ("fenced", "session", "app", "version", "self"):
+                    link.down(str(error))
+                    return
+                if error.code == "duplicate" and link.connections == 0:
+                    return  # the other side is dialing, too, and its connection stays
+            except (OSError, NodeError) as error:
+                if env.clock() >= deadline:
+                    link.down(f"it cannot be reached: {error}")
+                    return
+            else:
+                return
+            await env.sleep(RETRY)
+
+    async def _dial_once(self, link: Link) -> None:
+        member = self.members[link.node]
+        failure: BaseException | None = None
+        for where in member.addresses:
+            try:
+                stream = await dial(addresses.parse(where), self.credentials)
+            except (OSError, Unreachable) as error:
+                failure = error
+                continue
+            await self._greet(stream, resumable=True, link=link)
+            return
+        raise failure or Unreachable(f"{link.name} listens nowhere")
+
+    def reconnect(self, link: Link) -> None:
+        """A connection broke: dial again if the other side can be dialed; it may dial, too."""
+        self._timers[link] = self.queue.loop.call_later(self.down_after, self._give_up, link, link.connections)
+        member = self.members.get(link.node)
+        if member is not None and member.addresses and (self.id > link.node or not self.addresses):
+            self.dialing(link)
+
+    def _give_up(self, link: Link, connections: int) -> None:
+        self._timers.pop(link, None)
+        if link.stream is None and link.connections == connections:
+            link.down(f"it was not reached for {self.down_after:g} s")
+
+    # -- who is dialed
+
+    def _accepted(self, stream: Stream) -> Greeting:
+        return self._answer(stream, resumable=True)
+
+    def _answer(self, stream: Stream, *, resumable: bool) -> Greeting:
+        made: list[Link] = []
+
+        def heard(greeting: Greeting, them: Hello) -> Inbound:
+            link = self._judge(them, resumable)
+            made.append(link)
+            mine = self.hello(link.session, fresh=them.fresh, next_seq=link.inbound.next_seq)
+            greeting.say(frames.WELCOME, handshake.encode(mine))
+            return link.inbound
+
+        def over(done: asyncio.Future[Hello]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self._attach(made[0], greeting, done.result())
+            elif isinstance(done.exception(), HandshakeRefused):
+                self._refused(done.exception())
+
+        greeting = Greeting(stream, frames.HELLO, heard)
+        greeting.over.add_done_callback(over)
+        stream.start(greeting)
+        return greeting
+
+    def _judge(self, them: Hello, resumable: bool) -> Link:
+        """Decide on a HELLO: the link that it is for. HandshakeRefused."""
+        link = self.links.get(them.node)
+        known = Known(
+            incarnation=self.members[them.node].incarnation if them.node in self.members else 0,
+            session=link.session if link is not None and link.connections else b"",
+            dialing=link is not None and not link.connections,
+            down=self._down.get(them.node, 0),
+        )
+        verdict = handshake.judge(self.hello(self.id, fresh=True), them, known)
+        if verdict.resume and link is not None:
+            return link
+        if verdict.replaces and link is not None:
+            link.down("a newer incarnation of it has come")
+            link = None
+        if link is not None:  # both dial at once, and the other side's connection stays: the link is the same
+            link.session = them.session
+            return link
+        return self._new_link(them.node, them.name, them.session, resumable=resumable)
+
+    def _refused(self, error: BaseException | None) -> None:
+        code = getattr(error, "code", "closed")
+        self.counters[f"refused: {code}"] += 1
+        logger.info("a connection was refused: %s", error)
+
+    # -- membership (NET-44)
+
+    def _attach(self, link: Link, greeting: Greeting, them: Hello) -> None:
+        first = link.connections == 0
+        link.attach(greeting.stream, greeting.reader, them)
+        member = member_of(them)
+        if first:
+            self.members[them.node] = member
+            others = [self.member, *(known for known in self.members.values() if known.node != them.node)]
+            link.control(ops.Members(0, others))
+            for other in self.links.values():
+                if other is not link and other.connections:
+                    other.control(ops.Members(0, [member]))
+            self._publish(NodeUp(member))
+
+    def told(self, link: Link, op: ops.Members | ops.Gone) -> None:
+        """Another node tells of others."""
+        if isinstance(op, ops.Gone):
+            known = self.links.get(op.node)
+            self._down[op.node] = max(self._down.get(op.node, 0), op.incarnation)
+            if known is not None and known.them is not None and known.them.incarnation <= op.incarnation:
+                known.down(op.reason)
+            elif op.node in self.members and self.members[op.node].incarnation <= op.incarnation:
+                self._publish(NodeLost(self.members.pop(op.node), op.reason))
+            return
+        for member in op.members:
+            if member.node != self.id and member.incarnation > self._down.get(member.node, 0):
+                known_member = self.members.get(member.node)
+                if known_member is None or known_member.incarnation <= member.incarnation:
+                    self.members[member.node] = member
+                    if known_member is None and self.id > member.node and member.addresses:
+                        self.peer(member.node)  # the mesh is full; of each two the greater id dials
+
+    def link_down(self, link: Link, error: NodeDown) -> None:
+        """A link is down for good: everybody here learns it, and the other nodes."""
+        if self.links.get(link.node) is link:
+            del self.links[link.node]
+        for watcher in self._lost_watchers:
+            watcher(link, error)
+        self.table.on_lost(link, error)
+        member = self.members.pop(link.node, None)
+        if member is None or self.is_closed:
+            return
+        self._down[link.node] = max(self._down.get(link.node, 0), member.incarnation)
+        logger.info("%s", error)
+        for other in list(self.links.values()):
+            if other.connections:
+                other.control(ops.Gone(0, member.node, member.incarnation, str(error).partition(" is down: ")[2]))
+        self._publish(NodeLost(member, str(error)))
+
+    def publish(self, link: Link, news: Suspect | Alive | Stalled) -> None:
+        """The liveness of a node has changed."""
+        member = self.members.get(link.node)
+        if member is None:
+            return
+        if isinstance(news, Stalled):
+            self._publish(NodeStalled(member, news.age))
+        else:
+            self._publish(NodeSilent(member, isinstance(news, Suspect)))
+
+    def _publish(self, event: NodeEvent) -> None:
+        for watcher in list(self._watchers):
+            watcher(event)
+
+    # -- what links deliver
+
+    def called(self, link: Link, lane: int, body: Any, buffers: list[Any]) -> None:
+        """A message to actors came."""
+        if self.on_call is not None:
+            self.on_call(link, lane, body, buffers)
+
+    def refused_items(self, end: Away, errors: list[Any]) -> None:
+        """Items came that were none of the declared type (NET-8)."""
+        self.counters["items of a wrong type"] += len(errors)
+        schema: Schema = end.schema
+        logger.warning("%d items were no %s and are undelivered: %s", len(errors), schema.name, errors[0])
+
+    # -- time, and the end
+
+    def _tick(self) -> None:
+        self._ticker = self.queue.loop.call_later(TICK, self._tick)
+        for link in list(self.links.values()):
+            link.tick()
+
+    def _start(self, coroutine: Any) -> None:
+        task = self.queue.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self, reason: str = "it has left") -> None:
+        """Say goodbye to all, close all links and listeners."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._ticker.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        for listener in self.listeners:
+            listener.close()
+        for link in list(self.links.values()):
+            link.close(reason)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)
+
+    async def __aenter__(self) -> Node:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+
+def member_of(hello: Hello) -> Member:
+    """A node as others are told of it."""
+    return Member(
+        hello.node, hello.name, hello.incarnation, hello.addresses, hello.labels, hello.host, hello.pid, hello.cores
+    )
+
+
+def _host_id() -> str:
+    """What two nodes of one machine have in common."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return platform.node()
