@@ -114,6 +114,10 @@ class Link:
         self._wants_flush = False
         self._pump()
 
+    def push(self) -> None:
+        """Write what was said so far."""
+        self._pump()
+
     def _pump(self) -> None:
         stream, outbound = self.stream, self.outbound
         if stream is None or self._blocked:

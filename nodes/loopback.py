@@ -37,6 +37,9 @@ class Loopback:
 
     in_lane = control
 
+    def push(self) -> None:
+        pass
+
     def items(self, alias: int, schema: Schema, items: list[Any]) -> int:
         body, buffers = schema.encode(items, self.port)
         self._node.queue.loop.call_soon(self.back.arrive, alias, body, [bytearray(each) for each in buffers])

@@ -14,7 +14,7 @@ import msgspec
 
 from actorpar.channels.end import End, Refusing
 from actorpar.channels.errors import EndOfChannel
-from actorpar.channels.flavors.base import UNLIMITED, Flavor
+from actorpar.channels.flavors.base import Flavor
 from actorpar.channels.flavors.bounded import Bounded
 from actorpar.channels.flavors.lossy import Lossy
 from actorpar.channels.flavors.rendezvous import Rendezvous
@@ -26,7 +26,7 @@ from ..errors import CodecError
 from .home import Home, HomeBounded, HomeLossy
 from .inlet import Inlet, InletBounded
 from .meeting import HomeRendezvous, MeetingOutlet, MeetingStub, OutletRendezvous
-from .outlet import Outlet, OutletBounded, OutletLossy, credit_of
+from .outlet import Outlet, OutletBounded, OutletLossy
 
 if TYPE_CHECKING:
     from ..codec.schema import Schema
@@ -129,10 +129,9 @@ def _export_sender(table: ChannelTable, core: Flavor, to: Peer) -> Description:
         remote.expect_sender(nonce, to.node, credit)
         return _describe(table, core, SENDER, table.node, nonce, credit)
     assert isinstance(remote, Outlet)
-    spare = credit_of(core)
+    spare = remote.spare()
     credit = spare if core.sender_count == 1 else spare // 2
-    if core.limit < UNLIMITED and core.failure is None:
-        core.limit -= credit
+    remote.take_spare(credit)
     description = _describe(table, core, SENDER, remote.home_node, nonce, credit)
     remote.introduce(nonce, to.node, credit)
     core.drop_sender(None)
@@ -166,6 +165,7 @@ def _export_home(table: ChannelTable, core: Flavor, to: Peer) -> Description:
     core.__class__ = _OUTLETS[type(core)]
     core.remote = outlet
     core.held = 0
+    core.plain = False
     table.home_moved(home.channel, to.node)
     home.move_to(outlet, table.new_id)
     outlet.adopt_waiting()
@@ -194,8 +194,10 @@ def accept(table: ChannelTable, data: bytes, declared: Any, peer: Peer) -> End:
     if description.role == SENDER:
         core = _new_core(table, description, declared, _AWAY_SENDERS)
         if core.capacity != math.inf:
-            core.limit = description.credit
+            core.limit = 0
+        core.plain = False
         outlet = core.remote = _new_outlet(table, core, description.channel, schema)
+        outlet.hidden = description.credit
         outlet.open(home, description.nonce)
         outlet.park()
         return Sender(core)

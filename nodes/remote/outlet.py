@@ -1,10 +1,12 @@
 """The sending end of a channel whose home is on another node (NET-2, NET-8).
 
 To its handles it is a bounded channel. Its buffer holds what was sent in this turn; at the end of the turn that is
-encoded in one go and put on the link. Its `limit` is the credit left, and what is in the buffer: so `send` is the very
-code that it is on a local channel, and a channel whose home moves away becomes an outlet by changing its class.
+encoded in one go and put on the link. So `send` is the very code that it is on a local channel, and a channel whose
+home moves away becomes an outlet by changing its class.
 
 Invariants
+- `limit` is what is in the buffer and the credit that is shown; the rest of the credit is in `hidden`. At most SLICE is
+  shown, so that a sender that never waits still writes every SLICE items, and the other side has work meanwhile.
 - credit here + credit on its way back + items on their way + items at the home <= capacity (NET-3).
 - Nothing is written before the home said Opened; until then the backlog keeps items and ops in their order.
 - At most `window` bytes are on their way, or one batch that is larger (NET-4).
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Bytes that one end may have on their way.
 WINDOW: Final = 4 << 20
+#: Items that are sent in a turn before they are written.
+SLICE: Final = 256
 #: Items of a batch while nothing is known of their size.
 FIRST_BATCH: Final = 64
 
@@ -65,6 +69,7 @@ class Outlet:
         self.freed = 0
         self.item_size = 0.0
         self.hungry = False
+        self.hidden = 0  # credit beyond what `limit` shows
         self.relays: Callable[[], bool] = lambda: False  # ends of other nodes still come through here
         self.lingers = False  # the channel has ended, and this goes on for them
         self.unknown: tuple[Any, ...] = ()
@@ -88,10 +93,43 @@ class Outlet:
         if waiting_senders(self.core):
             self.starve()
 
+    def show(self) -> None:
+        """Show a slice of the credit to those who send."""
+        core = self.core
+        if core.limit < UNLIMITED and core.failure is None:
+            shown = core.limit - len(core.buffer)
+            change = min(SLICE - shown, self.hidden)
+            if change:
+                core.limit += change
+                self.hidden -= change
+
+    def next_slice(self) -> bool:
+        """The slice that was shown is used up: write it. True: there is room now."""
+        if not self.hidden or not self.opened:
+            return False
+        self.flush()
+        if self.peer is not None:
+            self.peer.push()
+        core = self.core
+        return len(core.buffer) < core.limit
+
+    def spare(self) -> int:
+        """Credit that no item and no woken sender uses."""
+        return credit_of(self.core) + self.hidden
+
+    def take_spare(self, credit: int) -> None:
+        """Give credit away."""
+        core = self.core
+        if core.limit < UNLIMITED and core.failure is None:
+            from_hidden = min(credit, self.hidden)
+            self.hidden -= from_hidden
+            core.limit -= credit - from_hidden
+
     def park(self) -> None:
         """Wait for the first item of the next batch."""
         core = self.core
         core.held = 0
+        self.show()
         if core.failure is None:
             if core.buffer:
                 self.table.touch(self)
@@ -290,7 +328,8 @@ class Outlet:
             return
         if credit.items and core.limit < UNLIMITED:
             self.hungry = False
-            core.limit += credit.items
+            self.hidden += credit.items
+            self.show()
             if core.senders:
                 core.slot_freed()
                 if waiting_senders(core):
@@ -300,10 +339,9 @@ class Outlet:
 
     def _give_back(self) -> None:
         core = self.core
-        spare = core.limit - len(core.buffer)
         if core.failure is None and core.limit < UNLIMITED:
-            spare = max(spare, 0)
-            core.limit -= spare
+            spare = self.spare()
+            self.take_spare(spare)
             self.in_lane(ops.GiveBack(0, spare))
             self.park()
 
@@ -362,7 +400,14 @@ class _AtOutlet(Flavor):
 
     def try_send(self, item: Any) -> bool:
         self.remote.check(item)
+        if len(self.buffer) >= self.limit and self.failure is None:
+            self.remote.next_slice()
         return super().try_send(item)
+
+    def try_reserve(self) -> Any:
+        if len(self.buffer) >= self.limit and self.failure is None:
+            self.remote.next_slice()
+        return super().try_reserve()
 
     def sender_parked(self, waiter: Any) -> None:
         super().sender_parked(waiter)

@@ -51,5 +51,8 @@ class Peer(Protocol):
     def in_lane(self, op: Op) -> None:
         """Say something behind the items that were sent under the same alias."""
 
+    def push(self) -> None:
+        """Write now what was said, without waiting for the end of the turn."""
+
     def items(self, alias: int, schema: Schema, items: list[Any]) -> int:
         """Send items, encoded in one go; returns how many bytes they take. CodecError: none was sent."""

@@ -74,8 +74,8 @@ class SenderStub:
         return max((self.credit + self.owed) // 2, 1)
 
     def is_urgent(self) -> bool:
-        """True if it is told of every slot: it waits for one, or there is nothing else to do."""
-        return self.hungry or self.lossy or not self.home.core.buffer
+        """True if it is told of every slot: it waits for one."""
+        return self.hungry or self.lossy
 
     def give(self, slots: int) -> None:
         """Slots were reserved for it."""
@@ -135,8 +135,12 @@ class SenderStub:
             self.home.note_batch(self, len(items), size)
             if bad and core.senders:
                 core.slot_freed()
+            if not self.hungry and self.owed < self.worth() and size < WINDOW // 8:
+                return  # nothing to tell yet
         else:
             self.freed += size
+            if not self.lossy and self.arrived - self.told[0] < NOTE_EVERY and size < WINDOW // 8:
+                return
         self.home.touch()
 
     def hand_over(self, credit: int) -> int:

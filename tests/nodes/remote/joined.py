@@ -35,6 +35,9 @@ class MemoryPeer:
     def in_lane(self, op: Any) -> None:
         self.world.post(self, op, None)
 
+    def push(self) -> None:
+        pass
+
     def items(self, alias: int, schema: Any, items: list[Any]) -> int:
         self.items_sent += len(items)
         self.world.post(self, alias, list(items))
