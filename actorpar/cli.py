@@ -11,6 +11,9 @@ from . import __version__
 
 #: command: (module that offers `add_arguments(parser)` and `main(args) -> int`, what it does)
 COMMANDS = {
+    "run": ("launch.run", "run a program: in this process, on more nodes of this host, together with other hosts"),
+    "node": ("launch.node", "serve: run what other nodes start here"),
+    "key": ("nodes.security.command", "make the keys with which nodes of several hosts know each other"),
     "fetch": ("fetch.command", "download files: many at once, in segments, resumable"),
     "demo": ("fetch.demo", "serve a made-up site on loopback, fetch it and verify every byte"),
     "top": ("observe.top", "look at a running system: actors, mailboxes, rates, restarts, waits, deadlock suspects"),

@@ -37,11 +37,15 @@ from .channels.group import ProcessGroup
 from .channels.process import Process
 from .channels.runqueue import run_queue
 from .observe.sampling import Samples
+from .remote import runtime
 
 if TYPE_CHECKING:
+    from .nodes.node import Node
+    from .nodes.remote.ops import Member
     from .observe.control import Control
     from .observe.inspection import ActorInfo
     from .observe.snapshot import SystemSnapshot
+    from .remote.hub import Hub
 
 A = TypeVar("A", bound=Actor)
 R = TypeVar("R")
@@ -75,6 +79,8 @@ class ActorSystem:
     shutdown  seconds that the actors have to stop when the block is left; what is left then is killed
     counters  False: no histograms of what actors do are sampled
     control   open a control socket for `actorpar top`: True, or a path; None: if ACTORPAR_CONTROL is 1 (ControlError)
+    node      the node whose links the system uses; None: that of the launcher, if it was started by one
+    serves    modules from which other nodes may have actors and processes started here
 
     An exception in the block cancels all processes. A process that fails while nobody awaits it ends the block with
     its exception; one that somebody awaits fails there. An actor that fails is logged, and its supervisor, its links
@@ -88,6 +94,8 @@ class ActorSystem:
         shutdown: float = SHUTDOWN_SECONDS,
         counters: bool = True,
         control: bool | str | os.PathLike[str] | None = None,
+        node: Node | None = None,
+        serves: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.shutdown = shutdown
@@ -107,6 +115,9 @@ class ActorSystem:
         self._samples = Samples() if counters else None
         self._control_wanted = control
         self._control: Control | None = None
+        self._node = node
+        self._serves = serves
+        self._hub: Hub | None = None
 
     # -- starting and ending
 
@@ -118,18 +129,33 @@ class ActorSystem:
         *args: *Ts,
         name: str | None = None,
         propagate: bool = False,
+        on: Member | str | None = None,
     ) -> Process[R]: ...
     @overload
-    async def spawn(self, target: Callable[[*Ts], A], /, *args: *Ts, name: str | None = None) -> ActorRef[A]: ...
     async def spawn(
-        self, target: Callable[[*Ts], Any], /, *args: *Ts, name: str | None = None, propagate: bool = False
+        self, target: Callable[[*Ts], A], /, *args: *Ts, name: str | None = None, on: Member | str | None = None
+    ) -> ActorRef[A]: ...
+    async def spawn(
+        self,
+        target: Callable[[*Ts], Any],
+        /,
+        *args: *Ts,
+        name: str | None = None,
+        propagate: bool = False,
+        on: Member | str | None = None,
     ) -> Any:
         """Start an actor (a class) or a process (an async function) with these arguments.
 
         A class gives its ActorRef, once `on_start` has returned; raises StartFailed, NameTaken. A function gives a
         Process; await it for its result. Ends among the arguments move to what is started, which closes them when it
         ends (CH-63). Keyword arguments: `functools.partial`, for a process.
+
+        `on` is a node of `system.nodes`, or the name or a label of one: it runs there. The function or class is
+        imported there by its name (NotImportable), and arguments are encoded by their annotations (CodecError).
+        NodeDown.
         """
+        if on is not None and (away := self.hub.placed(on)) is not None:
+            return await self.hub.spawn(away, target, args, name, propagate)
         if isinstance(target, type) and issubclass(target, Actor) and not self._leaving:
             cell, waits = begin(self._root or self.root, kind_of(target), args, name)
             if waits is not None:
@@ -139,6 +165,8 @@ class ActorSystem:
 
     async def stop(self, ref: ActorRef[Any], *, reason: Reason = SHUTDOWN, timeout: float | None = 5.0) -> Reason:
         """Stop an actor after the message in hand, and return how it ended; it is killed after `timeout` seconds."""
+        if self._hub is not None and self._hub.is_away(ref):
+            return await self._hub.stop(ref, timeout)  # type: ignore[arg-type]
         return await life.stop_and_wait(cell_of(ref), timeout, reason)
 
     def kill(self, ref: ActorRef[Any]) -> None:
@@ -159,6 +187,24 @@ class ActorSystem:
     def running(self) -> ActorRef[Any] | None:
         """The actor whose handler runs now; None outside of all handlers."""
         return None if self._dispatcher is None else self._dispatcher.running()
+
+    # -- nodes
+
+    @property
+    def hub(self) -> Hub:
+        """What the system has to do with other nodes; ActorError where it is alone."""
+        if self._hub is None:
+            raise ActorError(f"{self.name} is on no node: start the program with `actorpar run`, or pass node=")
+        return self._hub
+
+    @property
+    def nodes(self) -> tuple[Member, ...]:
+        """The other nodes that may be given work, by name; alone, this node itself, or none without a launcher."""
+        return () if self._hub is None else self._hub.nodes()
+
+    async def wait_for_nodes(self, count: int, *, timeout: float | None = 30.0) -> tuple[Member, ...]:
+        """Wait until there are `count` nodes that may be given work, and return them. TimeoutError."""
+        return await self.hub.wait_for_nodes(count, timeout)
 
     # -- looking at it (AC-62)
 
@@ -219,6 +265,12 @@ class ActorSystem:
         self._root = Cell(kind_of(_Root), self._dispatcher, None)
         self._root.state = IDLE
         _running.add(self)
+        if self._node is None:
+            self._node, self._serves = runtime.take(self._serves)
+        if self._node is not None:
+            from .remote.hub import Hub
+
+            self._hub = Hub(self, self._node, self._serves)
         return self
 
     async def __aexit__(

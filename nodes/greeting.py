@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from .errors import HandshakeRefused, ProtocolError
+from .errors import HandshakeRefused
 from .protocol import frame as frames
 from .protocol import handshake
 from .protocol.frame import FrameReader
 from .protocol.handshake import Hello
-from .protocol.inbound import Inbound
 
 if TYPE_CHECKING:
+    from .link import Link
     from .protocol.frame import Message
     from .stream import Stream
 
@@ -27,14 +27,21 @@ DEADLINE: Final = 5.0
 class Greeting:
     """The sink of a stream until it is known who is there.
 
-    `greeted(hello)` is called with what the other side says of itself, and returns the Inbound of its session.
+    `greeted` is called with what the other side says of itself and returns the link that it is for; `attach` gives the
+    connection to that link, which reads on at once.
     """
 
     def __init__(
-        self, stream: Stream, expects: int, greeted: Callable[[Greeting, Hello], Inbound], deadline: float = DEADLINE
+        self,
+        stream: Stream,
+        expects: int,
+        greeted: Callable[[Greeting, Hello], Link],
+        attach: Callable[[Link, Greeting, Hello], None],
+        deadline: float = DEADLINE,
     ) -> None:
         self.stream = stream
-        self.reader = FrameReader(Inbound())
+        self.reader = FrameReader()
+        self._attach = attach
         #: Done when the handshake is over; fails with HandshakeRefused.
         self.over: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
         self.over.add_done_callback(_seen)
@@ -68,8 +75,6 @@ class Greeting:
 
     def advance(self, count: int) -> None:
         for message in self.reader.advance(count):
-            if self.over.done():
-                raise ProtocolError("a second greeting", code="greeting")
             self._hear(message)
 
     def _hear(self, message: Message) -> None:
@@ -80,13 +85,17 @@ class Greeting:
                 raise handshake.refused("malformed")
             hello = handshake.decode(message.body)
             self._timer.cancel()
-            self.reader = FrameReader(self._greeted(self, hello))
+            link = self._greeted(self, hello)
         except HandshakeRefused as error:
             if self._expects == frames.HELLO:
                 self.say(frames.REFUSED, handshake.encode_refusal(error.code))
             self._fail(error)
             return
-        self.over.set_result(hello)
+        self.reader.begin(link.inbound)
+        self._attach(link, self, hello)
+        if not self.over.done():
+            self.over.set_result(hello)
+        link.advance(0)
 
     def writable(self) -> None:
         pass

@@ -147,7 +147,6 @@ class Link:
         self.them = them
         self.name = them.name
         self.connections += 1
-        reader.greeting = False
         self._reader = reader
         self._blocked = False
         self._note(self.liveness.heard(env.clock()))
@@ -194,7 +193,8 @@ class Link:
         return self._reader.buffer()
 
     def advance(self, count: int) -> None:
-        assert self._reader is not None
+        if self._reader is None:
+            return
         messages = self._reader.advance(count)
         self.liveness.heard(env.clock()) if not self.liveness.suspected else self._note(
             self.liveness.heard(env.clock())

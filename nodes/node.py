@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from .codec.schema import Schema
     from .port import References
-    from .protocol.inbound import Inbound
     from .remote.peer import Away, Peer
     from .security.binding import Credentials
 
@@ -227,7 +226,7 @@ class Node:
         fresh = link is None or link.connections == 0
         made: list[Link] = []
 
-        def welcomed(greeting: Greeting, them: Hello) -> Inbound:
+        def welcomed(greeting: Greeting, them: Hello) -> Link:
             this = link or self.links.get(them.node)
             if this is None:
                 this = self._new_link(them.node, them.name, session, resumable=resumable)
@@ -238,14 +237,13 @@ class Node:
             if this.is_down or this.node != them.node or them.session != this.session:
                 raise handshake.refused("session")
             made.append(this)
-            return this.inbound
+            return this
 
-        greeting = Greeting(stream, frames.WELCOME, welcomed)
+        greeting = Greeting(stream, frames.WELCOME, welcomed, self._attach)
         stream.start(greeting)
         next_seq = 1 if link is None else link.inbound.next_seq
         greeting.say(frames.HELLO, handshake.encode(self.hello(session, fresh=fresh, next_seq=next_seq)))
-        them = await greeting.over
-        self._attach(made[0], greeting, them)
+        await greeting.over
         return made[0]
 
     def dialing(self, link: Link) -> None:
@@ -302,22 +300,17 @@ class Node:
         return self._answer(stream, resumable=True)
 
     def _answer(self, stream: Stream, *, resumable: bool) -> Greeting:
-        made: list[Link] = []
-
-        def heard(greeting: Greeting, them: Hello) -> Inbound:
+        def heard(greeting: Greeting, them: Hello) -> Link:
             link = self._judge(them, resumable)
-            made.append(link)
             mine = self.hello(link.session, fresh=them.fresh, next_seq=link.inbound.next_seq)
             greeting.say(frames.WELCOME, handshake.encode(mine))
-            return link.inbound
+            return link
 
         def over(done: asyncio.Future[Hello]) -> None:
-            if not done.cancelled() and done.exception() is None:
-                self._attach(made[0], greeting, done.result())
-            elif isinstance(done.exception(), HandshakeRefused):
+            if not done.cancelled() and done.exception() is not None:
                 self._refused(done.exception())
 
-        greeting = Greeting(stream, frames.HELLO, heard)
+        greeting = Greeting(stream, frames.HELLO, heard, self._attach)
         greeting.over.add_done_callback(over)
         stream.start(greeting)
         return greeting

@@ -68,7 +68,10 @@ def describe(error: BaseException) -> str:
 
 
 def reason_of(process: asyncio.Future[Any]) -> Reason:
-    """How a process that is done ended."""
+    """How a process that is done ended, or an actor on another node, which tells its own reason."""
+    told = getattr(process, "reason", None)
+    if isinstance(told, Reason):
+        return told
     if process.cancelled():
         return SHUTDOWN
     error = process.exception()

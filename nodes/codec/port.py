@@ -24,12 +24,6 @@ class Port(Protocol):
 PORTABLE: Final[list[type]] = [Sender, Receiver]
 
 
-def register_portable(cls: type) -> None:
-    """Have values of this class cross links through the port."""
-    if cls not in PORTABLE:
-        PORTABLE.append(cls)
-
-
 class NoPort:
     """Where nothing but data may cross."""
 

@@ -19,7 +19,7 @@ import msgspec
 
 from ..errors import CodecError, ItemTypeError
 from . import buffers as beside
-from .port import NoPort
+from .port import PORTABLE, NoPort
 from .types import has_portables, holds, is_untyped, name_of, outer_types
 
 if TYPE_CHECKING:
@@ -195,8 +195,6 @@ def _is_large(item: Any) -> bool:
 
 def is_portable(value: Any) -> bool:
     """True for an end of a channel or a reference."""
-    from .port import PORTABLE
-
     return isinstance(value, tuple(PORTABLE))
 
 
@@ -206,6 +204,13 @@ _decode_parts = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 @functools.lru_cache(maxsize=1024)
 def _cached(declared: Any) -> Schema:
     return Schema(declared)
+
+
+def register_portable(cls: type) -> None:
+    """Have values of this class cross links by description: references register themselves, they are defined above."""
+    if cls not in PORTABLE:
+        PORTABLE.append(cls)
+        _cached.cache_clear()
 
 
 def schema_of(declared: Any) -> Schema:

@@ -64,12 +64,11 @@ def frame(kind: int, payload: bytes, *, lane: int = 0, flags: int = 0, seq: int 
 class FrameReader:
     """Cuts the bytes of one connection. Read into `buffer()`, then tell `advance` how many came.
 
-    While `greeting` is true only small frames of the handshake are accepted.
+    Until `begin` only small frames of the handshake are accepted, and told one at a time.
     """
 
-    def __init__(self, inbound: Inbound) -> None:
-        self.greeting = True
-        self._inbound = inbound
+    def __init__(self) -> None:
+        self._inbound: Inbound | None = None
         self._memory = memoryview(bytearray(READ + HEADER.size + PLAIN))
         self._start = 0
         self._end = 0
@@ -77,6 +76,10 @@ class FrameReader:
         self._bulk = False  # a fragment came last: read the next header alone, and what follows into its place
         self._skip = 0  # bytes of a frame that is dropped
         self._lane = 0
+
+    def begin(self, inbound: Inbound) -> None:
+        """The handshake is over: what follows belongs to this session; `advance(0)` tells what has come already."""
+        self._inbound = inbound
 
     def buffer(self) -> memoryview:
         """Where to receive into; never empty. What `advance` told before may be overwritten by it."""
@@ -102,7 +105,7 @@ class FrameReader:
                 self._fragment_done(messages)
             return messages
         self._end += count
-        while self._end - self._start >= HEADER.size:
+        while self._end - self._start >= HEADER.size and (self._inbound is not None or not messages):
             if self._skip and not self._skipped():
                 break
             if self._end - self._start < HEADER.size or not self._next_frame(messages):
@@ -123,34 +126,38 @@ class FrameReader:
         size, kind, flags, zero, lane, seq = HEADER.unpack_from(self._memory, self._start)
         self._bulk = flags == FRAGMENT
         start = self._start + HEADER.size
+        inbound = self._inbound
+        if inbound is None:
+            self._check(size <= GREETING and HELLO <= kind <= REFUSED and not flags, "greeting", size)
         if flags == FRAGMENT:
             self._check(size <= LARGEST_FRAGMENT and kind in SESSION_KINDS and not zero, "fragment", size)
             self._start = start
-            self._begin_fragment(lane, seq, size, messages)
+            assert inbound is not None
+            self._begin_fragment(inbound, lane, seq, size, messages)
             return self._target is None
-        if self.greeting:
-            self._check(size <= GREETING and HELLO <= kind <= REFUSED and not flags, "greeting", size)
         self._check(size <= PLAIN and not zero and flags in (0, TABLE, BEGIN), "frame", size)
         if self._end - start < size:
             return False
         self._start = start + size
         payload = self._memory[start : start + size]
-        if kind in SESSION_KINDS:
-            if self._inbound.accept(seq):
-                self._take(kind, flags, lane, payload, messages)
+        if kind in SESSION_KINDS and inbound is not None:
+            if inbound.accept(seq):
+                self._take(inbound, kind, flags, lane, payload, messages)
         else:
             self._check(kind in CONNECTION_KINDS and not seq and not flags, "kind", kind)
             messages.append(Message(kind, lane, payload, []))
         return True
 
-    def _take(self, kind: int, flags: int, lane: int, payload: memoryview, messages: list[Message]) -> None:
+    def _take(
+        self, inbound: Inbound, kind: int, flags: int, lane: int, payload: memoryview, messages: list[Message]
+    ) -> None:
         if not flags:
             messages.append(Message(kind, lane, payload, []))
             return
         sizes, start = parse_table(payload)
         if flags == BEGIN:
             self._check(start == len(payload), "table", len(payload))
-            self._inbound.begin(kind, lane, sizes)
+            inbound.begin(kind, lane, sizes)
             return
         self._check(start + sum(sizes) == len(payload), "table", len(payload))
         body = payload[start : start + sizes[0]]
@@ -161,12 +168,12 @@ class FrameReader:
             start += size
         messages.append(Message(kind, lane, body, buffers))
 
-    def _begin_fragment(self, lane: int, seq: int, size: int, messages: list[Message]) -> None:
-        if not self._inbound.expects(seq):
+    def _begin_fragment(self, inbound: Inbound, lane: int, seq: int, size: int, messages: list[Message]) -> None:
+        if not inbound.expects(seq):
             self._skip = size
             self._skipped()
             return
-        target = self._inbound.target(lane, size)
+        target = inbound.target(lane, size)
         here = min(self._end - self._start, size)
         target[:here] = self._memory[self._start : self._start + here]
         self._start += here
@@ -177,6 +184,7 @@ class FrameReader:
             self._fragment_done(messages)
 
     def _fragment_done(self, messages: list[Message]) -> None:
+        assert self._inbound is not None
         message = self._inbound.fragment_done(self._lane)
         if message is not None:
             messages.append(message)

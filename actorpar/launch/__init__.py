@@ -1,0 +1,1 @@
+"""Start a program on one node or many: `actorpar run`, `actorpar node`."""

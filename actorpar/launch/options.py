@@ -1,0 +1,51 @@
+"""What `actorpar run` and `actorpar node` have in common: options, and the node that they make of this process."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from ..channels.errors import ActorparError
+from ..nodes.node import Node
+from ..nodes.protocol.liveness import DOWN_AFTER
+from ..running import run
+from .application import Application
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options of both commands."""
+    parser.add_argument("app", metavar="FILE[:NAME]", help="the program; its coroutine function `main`, or NAME")
+    parser.add_argument("--name", help="what this node is called")
+    parser.add_argument("--label", action="append", default=[], help="a label for placement; may be repeated")
+    parser.add_argument(
+        "--listen", action="append", default=[], metavar="ADDRESS", help="unix:/path or tcp://host:port"
+    )
+    parser.add_argument("--join", action="append", default=[], metavar="ADDRESS", help="link to the node there")
+    parser.add_argument("--key", metavar="FILE", help="the key of the nodes; or ACTORPAR_KEY_FILE")
+    parser.add_argument("--down-after", type=float, default=DOWN_AFTER, metavar="S", help="silence that ends a node")
+
+
+def make_node(options: argparse.Namespace, application: Application, name: str | None) -> Node:
+    """The node of this process, as the options say."""
+    credentials: Any = None
+    key = options.key or os.environ.get("ACTORPAR_KEY_FILE")
+    if key:
+        from ..nodes.security.keys import load
+
+        credentials = load(key)
+    return Node(
+        name, labels=options.label, app=application.fingerprint(), credentials=credentials,
+        down_after=options.down_after,
+    )  # fmt: skip
+
+
+def run_to_code(main: Any) -> int:
+    """Run a coroutine function as the program, and return the exit code."""
+    try:
+        run(main)
+    except ActorparError as error:
+        print(f"actorpar: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,57 @@
+"""A node that serves: it has no `main` of its own and runs what other nodes start on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..nodes.node import Node, NodeLost
+from ..running import run
+from ..system import ActorSystem
+from .application import Application
+
+
+@dataclass(frozen=True)
+class ChildConfig:
+    """What a child node is told at its start."""
+
+    name: str
+    path: str
+    function: str
+    labels: tuple[str, ...]
+    listen: str
+    down_after: float
+
+
+def serve_until_lost(sock: socket.socket, config: ChildConfig) -> None:
+    """Serve as a child of the node at the other end of the socket, until that is gone."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    application = Application(Path(config.path), config.function)
+    application.load()
+
+    async def main() -> None:
+        node = Node(config.name, labels=config.labels, app=application.fingerprint(), down_after=config.down_after)
+        async with node:
+            await node.listen(config.listen)
+            await serve(node, application, sock=sock)
+
+    run(main)
+
+
+async def serve(node: Node, application: Application, *, sock: socket.socket | None = None, join: str = "") -> None:
+    """Serve until the node that was joined first is gone; without one, until cancelled."""
+    lost = asyncio.Event()
+    async with ActorSystem(node.name, node=node, serves=application.modules()):
+        if sock is not None:
+            link = await node.adopt(sock, dials=True)
+        elif join:
+            link = await node.connect(join)
+        else:
+            await lost.wait()
+        first = link.node
+        node.watch(lambda event: lost.set() if isinstance(event, NodeLost) and event.node.node == first else None)
+        if not link.is_down:
+            await lost.wait()

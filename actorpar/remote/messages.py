@@ -1,0 +1,155 @@
+"""What two nodes say to each other about actors and processes.
+
+All of it goes in one lane of the link, so a Down arrives behind every message that was sent before (AC-5). `op` numbers
+what is answered; an actor is named by its id, 16 bytes that nobody can guess. Arguments and results follow the
+envelope, encoded by the signature of what is called.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+#: The lane of all of it.
+LANE: Final = 1 << 31
+
+
+class Envelope(msgspec.Struct, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Something that one node says to another."""
+
+
+class Spawn(Envelope, tag=1):
+    """Start a process or an actor; Started or Failed answers, and for a process Returned or Failed in the end."""
+
+    op: int
+    target: str
+    name: str | None
+    propagate: bool
+    count: int
+    names: tuple[str, ...]
+
+
+class Started(Envelope, tag=2):
+    """It runs; `reference` describes the actor."""
+
+    op: int
+    reference: bytes
+
+
+class Returned(Envelope, tag=3):
+    """The process has returned, or the handler has answered; the value follows."""
+
+    op: int
+
+
+class Failed(Envelope, tag=4):
+    """It came to nothing: `how` says which error is raised, `kind` and `message` what happened over there."""
+
+    op: int
+    how: str
+    kind: str
+    message: str
+    details: str = ""
+
+
+class Cancel(Envelope, tag=5):
+    """Cancel the process, or withdraw the question."""
+
+    op: int
+
+
+class Tell(Envelope, tag=10):
+    """A message that nobody waits for."""
+
+    actor: bytes
+    method: str
+    count: int
+    names: tuple[str, ...]
+
+
+class Ask(Envelope, tag=11):
+    """A message that is answered; `seconds` are left to do so."""
+
+    op: int
+    actor: bytes
+    method: str
+    seconds: float | None
+    count: int
+    names: tuple[str, ...]
+
+
+class Room(Envelope, tag=12):
+    """So many messages that were told to the actor are handled: as many more may come."""
+
+    actor: bytes
+    messages: int
+
+
+class Watch(Envelope, tag=20):
+    """Say when the actor has ended."""
+
+    actor: bytes
+
+
+class Unwatch(Envelope, tag=21):
+    """Nobody wants to know any more."""
+
+    actor: bytes
+
+
+class Down(Envelope, tag=22):
+    """The actor has ended."""
+
+    actor: bytes
+    kind: str
+    message: str
+
+
+class Exit(Envelope, tag=23):
+    """An actor that was linked to this one has ended abnormally."""
+
+    actor: bytes
+    message: str
+
+
+class Stop(Envelope, tag=24):
+    """Stop the actor, or kill it; `seconds` is how long it may take, then it is killed."""
+
+    actor: bytes
+    seconds: float | None
+    kill: bool
+
+
+AnyEnvelope: TypeAlias = (
+    Spawn | Started | Returned | Failed | Cancel | Tell | Ask | Room | Watch | Unwatch | Down | Exit | Stop
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+_described: msgspec.msgpack.Decoder[tuple[bytes, bytes, str, str]] = msgspec.msgpack.Decoder(
+    tuple[bytes, bytes, str, str]
+)
+_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(AnyEnvelope)
+
+
+def pack(envelope: Envelope, body: bytes = b"") -> bytes:
+    """An envelope, and what follows it."""
+    head = _encode(envelope)
+    return len(head).to_bytes(4, "little") + head + body
+
+
+def unpack(data: Any) -> tuple[Any, Any]:
+    """The envelope, and what follows it. ValueError."""
+    size = int.from_bytes(data[:4], "little")
+    return _decoder.decode(data[4 : 4 + size]), data[4 + size :]
+
+
+def describe(node: bytes, id: bytes, cls: str, name: str) -> bytes:
+    """A reference on its way."""
+    return _encode((node, id, cls, name))
+
+
+def described(data: bytes) -> tuple[bytes, bytes, str, str]:
+    """The node, id, class and name of an actor. ValueError."""
+    node, id, cls, name = _described.decode(data)
+    return node, id, cls, name

@@ -1,0 +1,62 @@
+"""Code travels by name: what another node is to run is imported there, from the modules that it was told to serve.
+
+Invariant: a name leads only to an `async def` function or an Actor class that was defined, under that very name, in a
+module that is served. So no name leads to what such a module has merely imported.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from ..actors.actor import Actor
+from ..nodes.errors import NotImportable
+
+
+def name_of(target: Any) -> str:
+    """`module:qualified.name` of a function or class that another node can import. NotImportable."""
+    if isinstance(target, functools.partial):
+        raise NotImportable(f"{target!r}: a partial cannot travel; give the arguments themselves")
+    module, name = getattr(target, "__module__", None), getattr(target, "__qualname__", "")
+    if not module or not name or "<" in name:
+        raise NotImportable(f"{target!r} has no name under which another node can import it: define it in a module")
+    if module == "__main__":
+        raise NotImportable(
+            f"{name} is defined in the program that was started, which other nodes cannot import: start it with "
+            "`actorpar run FILE`, or define it in a module"
+        )
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is not target:
+        raise NotImportable(f"{module}:{name} is something else than {target!r}: another node would run that")
+    return f"{module}:{name}"
+
+
+def resolve(name: str, served: Iterable[str]) -> Any:
+    """The function or class of a name, from the modules that are served and those below them. NotImportable."""
+    module, _, path = name.partition(":")
+    if not path or not any(module == each or module.startswith(each + ".") for each in served):
+        raise NotImportable(f"{name}: this node does not serve the module {module!r}")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in path.split("."):
+            if part.startswith("__"):
+                raise AttributeError(part)
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise NotImportable(f"{name} cannot be imported here: {error}") from None
+    if getattr(found, "__module__", None) != module or getattr(found, "__qualname__", None) != path:
+        raise NotImportable(f"{name} was not defined there under that name")
+    if not is_actor(found) and not inspect.iscoroutinefunction(found):
+        raise NotImportable(f"{name} is neither an Actor class nor an `async def` function")
+    return found
+
+
+def is_actor(target: Any) -> bool:
+    """True for an Actor class."""
+    return isinstance(target, type) and issubclass(target, Actor)

@@ -1,0 +1,223 @@
+"""A reference to an actor on another node.
+
+It has the face of every reference. A message is checked and encoded here, so that what does not fit raises here, and
+goes while there is credit: so many messages may be told to one actor and not be handled yet (AC-6). Nothing addressed
+to an incarnation of a node reaches a newer one: the id of an actor means nothing there (AC-56).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..actors.errors import ActorDead, AskTimeout, BadArguments
+from ..actors.kind import Kind, Message
+from ..actors.reason import Reason
+from ..actors.ref import DEADLINE, ActorRef
+from ..nodes.codec.signature import Signature, signature_of
+from ..nodes.errors import CodecError, NodeDown
+from . import messages as m
+
+if TYPE_CHECKING:
+    from ..actors.threadref import ThreadRef
+    from .hub import Hub
+
+#: Messages that may be told to one actor on another node and not be handled yet.
+WINDOW = 1024
+
+
+class RemoteRef(ActorRef[Any]):
+    """One incarnation of an actor on another node."""
+
+    __slots__ = ("__weakref__", "_hub", "_waiting", "credit", "id", "kind", "label", "node", "reason", "watchers")
+
+    def __init__(self, hub: Hub, node: bytes, id: bytes, kind: Kind, label: str) -> None:
+        self._hub = hub
+        self.node = node
+        self.id = id
+        self.kind = kind
+        self.label = label
+        self.credit = WINDOW
+        self.reason: Reason | None = None  # how it ended, once that is known
+        self.watchers: list[Callable[[RemoteEnd], object]] = []
+        self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()
+
+    # -- the face
+
+    @property
+    def name(self) -> str:
+        return self.label
+
+    def is_alive(self) -> bool:
+        """False once it is known here that it has ended; a monitor makes it known at once."""
+        return self.reason is None
+
+    def tell(self, method: Callable[..., object], /, *args: Any, **kwargs: Any) -> bool:
+        message = self.kind.message(method)
+        if self.reason is not None or not self.credit:
+            self._hub.dead_letter(self, message.name, "overflow" if self.reason is None else "dead")
+            return False
+        try:
+            self._send(message, args, kwargs)
+        except NodeDown:
+            self._hub.dead_letter(self, message.name, "noconnection")
+            return False
+        return True
+
+    def _send(self, message: Message, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        link = self._hub.link_of(self)
+        names, body, buffers = self._encode(message, args, kwargs, link)
+        self.credit -= 1
+        count = len(args) if not kwargs else -1
+        if count < 0:
+            count = _count(message, args, kwargs)
+        link.call(m.LANE, m.pack(m.Tell(self.id, message.name, count, names), body), buffers)
+
+    def _encode(self, message: Message, args: tuple[Any, ...], kwargs: dict[str, Any], link: Any) -> Any:
+        message.check(self.kind.name, args, kwargs)
+        try:
+            return call_signature(message).encode(args, kwargs, link.port)
+        except (CodecError, TypeError) as error:
+            raise BadArguments(f"{self.kind.name}.{message.name}: {error}; nothing was sent") from error
+
+    async def send(self, method: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
+        message = self.kind.message(method)
+        while not self.credit and self.reason is None:
+            room = asyncio.get_running_loop().create_future()
+            self._waiting.append(room)
+            try:
+                await room
+            except asyncio.CancelledError:
+                if room in self._waiting:
+                    self._waiting.remove(room)
+                elif room.done():
+                    self._wake()
+                raise
+        if self.reason is not None:
+            raise self.dead()
+        self._send(message, args, kwargs)
+
+    async def ask(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return await self.ask_within(DEADLINE, method, args, kwargs)
+
+    async def ask_within(self, seconds: float | None, method: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """`ask` with a deadline."""
+        message = self.kind.message(method)
+        if self.reason is not None:
+            raise self.dead()
+        link = self._hub.link_of(self)
+        names, body, buffers = self._encode(message, args, kwargs, link)
+        count = len(args) if not kwargs else _count(message, args, kwargs)
+        question = self._hub.question(self, message)
+        link.call(m.LANE, m.pack(m.Ask(question.op, self.id, message.name, seconds, count, names), body), buffers)
+        try:
+            async with asyncio.timeout(seconds):
+                return await question.answer
+        except TimeoutError:
+            if question.answer.done() and not question.answer.cancelled():
+                return question.answer.result()  # it came in the last moment (AC-15)
+            raise AskTimeout(
+                f"{self.name} did not answer {message.name} within {seconds:g} s; "
+                "ref.within(seconds) sets another deadline"
+            ) from None
+        finally:
+            self._hub.forget(question)
+
+    def teller(self, method: Callable[..., object], /) -> Any:
+        def tell(*args: Any) -> bool:
+            return self.tell(method, *args)
+
+        self.kind.message(method)
+        return tell
+
+    def within(self, seconds: float | None) -> ActorRef[Any]:
+        from ..actors.timed import Timed
+
+        return Timed(self, seconds)  # type: ignore[arg-type]  # all that it needs of a cell is here
+
+    def threadsafe(self) -> ThreadRef[Any]:
+        from ..actors.threadref import ThreadRef
+
+        return ThreadRef(self)  # type: ignore[arg-type]
+
+    def dead(self) -> ActorDead:
+        """The error for whoever wants something of an actor that has ended."""
+        return ActorDead(f"{self.name} has ended: {self.reason}", self.reason)
+
+    def __repr__(self) -> str:
+        return f"<ActorRef[{self.kind.name}] {self.label}{'' if self.reason is None else ' (dead)'}>"
+
+    # -- for links and monitors: an end that is told once, as that of a process
+
+    def add_done_callback(self, callback: Callable[[RemoteEnd], object]) -> None:
+        """Call back once with how it ended; soon, if that is known already."""
+        if self.reason is not None:
+            asyncio.get_running_loop().call_soon(callback, RemoteEnd(self.reason))
+            return
+        self.watchers.append(callback)
+        if len(self.watchers) == 1:
+            self._hub.watch(self)
+
+    def cancel(self) -> bool:
+        """An actor here that was linked to it has ended abnormally."""
+        return self._hub.exit(self)
+
+    # -- for the hub
+
+    def has_ended(self, reason: Reason) -> None:
+        """It is known now how it ended, or that nobody can know."""
+        if self.reason is not None:
+            return
+        self.reason = reason
+        watchers, self.watchers = self.watchers, []
+        for watcher in watchers:
+            watcher(RemoteEnd(reason))
+        while self._waiting:
+            self._wake()
+
+    def room(self, messages: int) -> None:
+        """So many messages were handled."""
+        self.credit = min(self.credit + messages, WINDOW)
+        for _ in range(min(messages, len(self._waiting))):
+            self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting:
+            room = self._waiting.popleft()
+            if not room.done():
+                room.set_result(None)
+                return
+
+
+class RemoteEnd:
+    """How an actor on another node ended, in the shape of a future that is done."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+
+    def cancelled(self) -> bool:
+        """It was stopped, not failed."""
+        return False
+
+    def exception(self) -> BaseException | None:
+        """What it failed with."""
+        return self.reason.error
+
+
+def call_signature(message: Message) -> Signature:
+    """How the arguments and the answer of a message cross a link."""
+    import typing
+
+    from ..actors.reply import Reply
+
+    signature = signature_of(message.function, 1)
+    declared = signature.declared_result
+    if typing.get_origin(declared) is Reply:
+        signature.returns(typing.get_args(declared)[0])
+    return signature
+
+
+def _count(message: Message, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    return len(message.signature.bind(None, *args, **kwargs).args) - 1
