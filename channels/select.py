@@ -40,9 +40,10 @@ _Entry: TypeAlias = tuple[int, Guard[Any], End]
 class Choice:
     """A select that sleeps: OPEN until one of its guards commits it, once (CH-34)."""
 
-    __slots__ = ("waiter", "winner")
+    __slots__ = ("number", "waiter", "winner")
 
     def __init__(self, waiter: Waiter) -> None:
+        self.number = 0  # by which other nodes know it, once it offers them something
         self.waiter = waiter
         self.winner: GuardWaiter | None = None
 

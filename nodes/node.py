@@ -131,6 +131,7 @@ class Node:
         self._lost_watchers: list[Callable[[Link, NodeDown], object]] = []
         self._down: dict[bytes, int] = {}
         self._loopback: Loopback | None = None
+        self._greetings: set[Greeting] = set()
         self._timers: dict[Link, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
@@ -179,6 +180,17 @@ class Node:
             if error.code != "duplicate":
                 raise
         return await self._linked_at(where)
+
+    async def join(self, where: str, patience: float = DOWN_AFTER) -> Link:
+        """`connect` to a node that may be starting: try again for `patience` seconds while it cannot be reached."""
+        deadline = env.clock() + patience
+        while True:
+            try:
+                return await self.connect(where)
+            except Unreachable:
+                if env.clock() >= deadline:
+                    raise
+            await env.sleep(RETRY)
 
     async def _linked_at(self, where: str) -> Link:
         """The link to the node at an address, which another connection makes just now."""
@@ -243,7 +255,14 @@ class Node:
         stream.start(greeting)
         next_seq = 1 if link is None else link.inbound.next_seq
         greeting.say(frames.HELLO, handshake.encode(self.hello(session, fresh=fresh, next_seq=next_seq)))
-        await greeting.over
+        self._greetings.add(greeting)
+        try:
+            await greeting.over
+        except BaseException:
+            stream.close()
+            raise
+        finally:
+            self._greetings.discard(greeting)
         return made[0]
 
     def dialing(self, link: Link) -> None:
@@ -307,10 +326,12 @@ class Node:
             return link
 
         def over(done: asyncio.Future[Hello]) -> None:
+            self._greetings.discard(greeting)
             if not done.cancelled() and done.exception() is not None:
                 self._refused(done.exception())
 
         greeting = Greeting(stream, frames.HELLO, heard, self._attach)
+        self._greetings.add(greeting)
         greeting.over.add_done_callback(over)
         stream.start(greeting)
         return greeting
@@ -370,8 +391,9 @@ class Node:
                 known_member = self.members.get(member.node)
                 if known_member is None or known_member.incarnation <= member.incarnation:
                     self.members[member.node] = member
-                    if known_member is None and self.id > member.node and member.addresses:
-                        self.peer(member.node)  # the mesh is full; of each two the greater id dials
+                    dials = member.addresses and (self.id > member.node or not self.addresses)
+                    if known_member is None and dials:
+                        self.peer(member.node)  # the mesh is full; of two that can be dialed the greater id dials
 
     def link_down(self, link: Link, error: NodeDown) -> None:
         """A link is down for good: everybody here learns it, and the other nodes."""
@@ -441,6 +463,8 @@ class Node:
             task.cancel()
         for listener in self.listeners:
             listener.close()
+        for greeting in list(self._greetings):
+            greeting.stream.close()
         for link in list(self.links.values()):
             link.close(reason)
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -19,7 +19,7 @@ CHANNEL_CHECKS = Checks({**FLOW_CHECKS, **ENDING_CHECKS, **CANCELLATION_CHECKS})
 async def check_channel(make_pair: MakePair, *, lacks: Iterable[str] = (), patience: float = 0.01) -> None:
     """Run all CHANNEL_CHECKS over channels of `make_pair(capacity)`, from processes and from ordinary tasks.
 
-    lacks       what the backing cannot offer, of "rendezvous", "back-pressure" and "unbounded"
+    lacks       what the backing cannot offer, of "rendezvous", "back-pressure", "unbounded" and "readiness"
     patience    seconds after which an operation that has not ended is taken to wait
 
     Raises what the first failing check raises, with a note that names it and its rule.

@@ -8,7 +8,7 @@ from typing import Any
 
 import actorpar as ap
 
-from .trial import BACK_PRESSURE, RENDEZVOUS, UNBOUNDED, Checks, Trial, drain, send_all
+from .trial import BACK_PRESSURE, READINESS, RENDEZVOUS, UNBOUNDED, Checks, Trial, drain, send_all
 
 FLOW_CHECKS = Checks()
 _check = FLOW_CHECKS.add
@@ -93,7 +93,7 @@ async def waiting_receivers_are_served_in_the_order_of_arrival(trial: Trial) -> 
     assert [await trial.soon(each) for each in receiving] == [1, 2, 3]
 
 
-@_check("CH-7", BACK_PRESSURE)
+@_check("CH-7", BACK_PRESSURE, READINESS)
 async def a_new_send_does_not_overtake_a_waiting_one(trial: Trial) -> None:
     tx, rx = trial.open(1)
     await tx.send(0)
@@ -139,7 +139,7 @@ async def _send_and_close(tx: ap.Sender[Any], items: Iterable[Any]) -> None:
     tx.close()
 
 
-@_check("CH-12")
+@_check("CH-12", READINESS)
 async def the_length_stays_within_the_capacity(trial: Trial) -> None:
     tx, rx = trial.open(2)
     await trial.soon(send_all(tx, "ab"))
@@ -160,7 +160,7 @@ async def none_is_an_ordinary_item(trial: Trial) -> None:
     assert await trial.soon(drain(rx)) == [None, None]
 
 
-@_check("CH-60")
+@_check("CH-60", READINESS)
 async def statistics_tell_what_the_channel_holds(trial: Trial) -> None:
     tx, rx = trial.open(3)
     other = tx.clone()

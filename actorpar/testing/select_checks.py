@@ -10,7 +10,7 @@ from typing import Any
 
 import actorpar as ap
 
-from .trial import BACK_PRESSURE, RENDEZVOUS, Checks, MakePair, Trial
+from .trial import BACK_PRESSURE, READINESS, RENDEZVOUS, Checks, MakePair, Trial
 
 SELECT_CHECKS = Checks()
 _check = SELECT_CHECKS.add
@@ -62,7 +62,7 @@ async def a_select_never_pairs_with_itself(trial: Trial) -> None:
     assert await trial.soon(selecting) == (0, None)
 
 
-@_check("CH-37")
+@_check("CH-37", READINESS)
 async def with_priority_the_first_declared_guard_wins(trial: Trial) -> None:
     (a_tx, a_rx), (b_tx, b_rx) = trial.open(9), trial.open(9)
     await a_tx.send_many(range(5))
@@ -84,7 +84,7 @@ async def a_selector_serves_every_ready_guard_in_rotation(trial: Trial) -> None:
         assert sorted(chosen) == [0, 1, 2]
 
 
-@_check("CH-40")
+@_check("CH-40", READINESS)
 async def default_is_taken_only_if_nothing_is_ready(trial: Trial) -> None:
     tx, rx = trial.open(1)
     assert await trial.soon(_select(ap.receive_from(rx), ap.default())) == (1, None)
@@ -93,7 +93,7 @@ async def default_is_taken_only_if_nothing_is_ready(trial: Trial) -> None:
     assert await trial.soon(_select(ap.default(), ap.receive_from(rx))) == (1, "x")
 
 
-@_check("CH-41")
+@_check("CH-41", READINESS)
 async def a_ready_guard_beats_a_deadline_that_has_passed(trial: Trial) -> None:
     tx, rx = trial.open(1)
     await tx.send("x")
@@ -175,7 +175,7 @@ async def the_losers_leave_their_queues(trial: Trial) -> None:
     assert a_rx.statistics().waiting_receivers == 0
 
 
-@_check("CH-50")
+@_check("CH-50", READINESS)
 async def timers_and_channels_mix(trial: Trial) -> None:
     tx, rx = trial.open(1)
     with ap.tick(0.002) as ticks, ap.never() as never:

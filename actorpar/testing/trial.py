@@ -21,6 +21,8 @@ MakePair = Callable[[float], "tuple[ap.Sender[Any], ap.Receiver[Any]]"]
 
 #: What some backings cannot offer. A check that needs it is left out where it is named under `lacks`.
 RENDEZVOUS, BACK_PRESSURE, UNBOUNDED = "rendezvous", "back-pressure", "unbounded"
+#: A receiver that is away from the home of its channel and does not prefetch sees nothing of what waits there (NET-10).
+READINESS = "readiness"
 
 
 class _Runner(Protocol):

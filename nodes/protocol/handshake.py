@@ -130,12 +130,13 @@ def judge(mine: Hello, theirs: Hello, known: Known) -> Verdict:
         raise refused("app")
     if theirs.incarnation <= known.down or theirs.incarnation < known.incarnation:
         raise refused("fenced")
-    if theirs.incarnation > known.incarnation:
+    newer = theirs.incarnation > known.incarnation
+    if newer and known.incarnation:
         if not theirs.fresh:
             raise refused("session")
-        return Verdict(resume=False, replaces=known.incarnation > 0)
+        return Verdict(resume=False, replaces=True)
     if not theirs.fresh:
-        if theirs.session != known.session:
+        if newer or theirs.session != known.session:
             raise refused("session")
         return Verdict(resume=True, replaces=False)
     if known.dialing and theirs.node > mine.node:

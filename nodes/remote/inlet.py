@@ -104,7 +104,13 @@ class Inlet:
     def _want(self, items: int) -> None:
         assert self.peer is not None
         self.told = self._settled()
-        self.peer.control(ops.Want(self.alias, items, self.told))
+        self.peer.control(ops.Want(self.alias, items, self.told, self._selector() if items == 1 else 0))
+
+    def _selector(self) -> int:
+        from .meeting import selector_of
+
+        guards = [waiter for waiter in self.core.receivers if waiter.is_live()]
+        return selector_of(guards[0]) if len(guards) == 1 and self.core.capacity == 0 else 0
 
     def _settled(self) -> int:
         numbers = self.numbers

@@ -12,8 +12,10 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
+from actorpar.channels import env
 from actorpar.channels.errors import ChannelError
 from actorpar.channels.flavors.rendezvous import PERMIT, Rendezvous
 from actorpar.channels.waiters import DONE, GRANTED, IDLE, QUEUED, WAITING, GuardWaiter, Waiter, wake
@@ -53,7 +55,7 @@ class MeetingOutlet(Outlet):
 
     def _tell(self, number: int, waiter: Waiter) -> None:
         permit = waiter.item is PERMIT or isinstance(waiter, GuardWaiter)
-        self.in_lane(ops.Offer(0, number, permit, isinstance(waiter, GuardWaiter)))
+        self.in_lane(ops.Offer(0, number, permit, selector_of(waiter)))
         if not permit:
             self._send_item(number, waiter.item)
 
@@ -188,14 +190,52 @@ class HomeRendezvous(_AtHome, Rendezvous):
 
     __slots__ = ()
 
+    def serve_permit(self) -> None:
+        """A receiver waits now: the first sender gets it, if it waits for a permit; a select never meets itself."""
+        for sender in list(self.senders):
+            if not sender.is_live():
+                continue
+            if sender.item is not PERMIT:
+                return
+            receiver = self.claim_for(selector_of(sender))
+            if receiver is not None:
+                self.senders.remove(sender)
+                sender.item = receiver
+                sender.claim(GRANTED)
+                return
+
+    def claim_for(self, selector: int) -> Waiter | None:
+        """Set aside the first waiting receiver that is not of this select."""
+        for receiver in list(self.receivers):
+            if receiver.is_live() and not (selector and selector_of(receiver) == selector):
+                self.receivers.remove(receiver)
+                self.claims += 1
+                receiver.item = self.claims
+                self.claimed.append(receiver)
+                return receiver
+        return None
+
+
+_selectors = itertools.count(env.random.getrandbits(48) << 15)
+
+
+def selector_of(waiter: Waiter) -> int:
+    """The number of the select behind a guard, unlike all others on all nodes; 0 for a plain operation."""
+    if not isinstance(waiter, GuardWaiter):
+        return int(getattr(waiter, "selector", 0))
+    if not waiter.choice.number:
+        waiter.choice.number = next(_selectors)
+    return waiter.choice.number
+
 
 class Offered(Waiter):
     """A sender on another node that waits, in the queue of the home."""
 
-    __slots__ = ("number", "stub")
+    __slots__ = ("number", "selector", "stub")
 
-    def __init__(self, stub: MeetingStub, number: int, item: Any) -> None:
+    def __init__(self, stub: MeetingStub, number: int, item: Any, selector: int = 0) -> None:
         super().__init__()
+        self.selector = selector
         self.stub = stub
         self.number = number
         self.item = item
@@ -235,7 +275,7 @@ class MeetingStub(SenderStub):
         match op:
             case ops.Offer():
                 if op.permit:
-                    self._want_permit(op.op)
+                    self._want_permit(op.op, op.selector)
                 else:
                     self._follows = op
             case ops.Redeem():
@@ -278,12 +318,14 @@ class MeetingStub(SenderStub):
         offered = self.offers[number] = Offered(self, number, item)
         core.sender_queue().append(offered)
 
-    def _want_permit(self, number: int) -> None:
+    def _want_permit(self, number: int, selector: int) -> None:
         core = self.core
         if core.failure is not None or self.next_nonce is not None:
             return
-        offered = self.offers[number] = Offered(self, number, PERMIT)
-        token = core.try_reserve() if not core.senders else None
+        assert isinstance(core, HomeRendezvous)
+        offered = self.offers[number] = Offered(self, number, PERMIT, selector)
+        core.watched = True
+        token = core.claim_for(selector) if not core.senders else None
         if token is None:
             core.sender_queue().append(offered)
         else:

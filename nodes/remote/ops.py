@@ -64,11 +64,14 @@ class Flushed(Op, tag=7):
 
 
 class Want(Op, tag=8):
-    """Receivers wait here for `items` more. The items are numbered as they are shipped; those below `settled` were
-    received or returned (NET-11)."""
+    """Receivers wait here for `items` more; `selector` numbers the one select among them, if there is one.
+
+    The items are numbered as they are shipped; those below `settled` were received or returned (NET-11).
+    """
 
     items: int
     settled: int
+    selector: int = 0
 
 
 class Unwant(Op, tag=9):
@@ -135,11 +138,12 @@ class Recalled(Op, tag=26):
 
 
 class Offer(Op, tag=40):
-    """A sender waits with the item that follows in the lane, or for a permit. `op` numbers it; `select`: ask first."""
+    """A sender waits with the item that follows in the lane, or for a permit. `selector` is the number of its select,
+    which must not meet itself (CH-36); 0 for a plain send."""
 
     op: int
     permit: bool
-    select: bool
+    selector: int
 
 
 class Withdraw(Op, tag=41):

@@ -40,7 +40,7 @@ WINDOW: Final = 4 << 20
 #: Items that are sent in a turn before they are written.
 SLICE: Final = 256
 #: Items of a batch while nothing is known of their size.
-FIRST_BATCH: Final = 64
+FIRST_BATCH: Final = 16
 
 FAILURES: Final[dict[str, type[ChannelError]]] = {
     "end": EndOfChannel,
@@ -102,6 +102,10 @@ class Outlet:
             if change:
                 core.limit += change
                 self.hidden -= change
+                if core.senders:
+                    core.slot_freed()
+            if core.senders and not self.hidden:
+                self.starve()
 
     def next_slice(self) -> bool:
         """The slice that was shown is used up: write it. True: there is room now."""
@@ -165,7 +169,10 @@ class Outlet:
     def _batch_size(self) -> int:
         waiting = len(self.core.buffer)
         if self.item_size == 0.0:
-            return min(waiting, FIRST_BATCH)
+            first = self.core.buffer[0]
+            if not isinstance(first, bytes | bytearray | memoryview):
+                return min(waiting, FIRST_BATCH)
+            self.item_size = float(max(len(first), 1))
         room = WINDOW - self.flying
         if room <= 0 and self.flying:
             return 0
@@ -232,7 +239,7 @@ class Outlet:
 
     def starve(self) -> None:
         """A sender waits here and there is no credit left."""
-        if not self.hungry and self.core.failure is None:
+        if not self.hungry and not self.hidden and self.core.failure is None:
             self.hungry = True
             if self.opened and self.peer is not None:
                 self.peer.control(ops.Hungry(self.alias))
@@ -330,10 +337,6 @@ class Outlet:
             self.hungry = False
             self.hidden += credit.items
             self.show()
-            if core.senders:
-                core.slot_freed()
-                if waiting_senders(core):
-                    self.starve()
         if core.buffer:
             self.table.touch(self)
 

@@ -109,6 +109,7 @@ class ReceiverStub:
         match op:
             case ops.Want():
                 self._settle(op.settled)
+                self.trigger.selector = op.selector if not self.wanted else 0
                 self.wanted += op.items
                 self._serve()
             case ops.Unwant():

@@ -1,98 +1,121 @@
-"""Two or more channel tables on one loop, joined by peers in memory that keep a link's promises and no others."""
+"""Channel tables of several nodes on one loop, joined by peers in memory that keep a link's promises and no others.
+
+What is said is delivered in any order that a link may choose: each lane in its own order, control before all that was
+said later, everything else by the dice of the test.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import random
+from collections.abc import Callable
 from typing import Any
 
 from actorpar.channels.runqueue import run_queue
 from actorpar.nodes.errors import NodeDown
 from actorpar.nodes.remote import moving
+from actorpar.nodes.remote.ops import Op
 from actorpar.nodes.remote.table import ChannelTable
 
 
 class MemoryPeer:
-    """One direction of a link: what `near` says to `far`. Items cross by reference."""
+    """What `near` says to `far`. Items cross by reference."""
 
-    def __init__(self, world: World, near: int, far: int) -> None:
-        self.world = world
-        self.near, self.far = near, far
+    def __init__(self, world: World, near: int, far: int, first_alias: int) -> None:
+        self.world, self.near, self.far = world, near, far
         self.node = world.ids[far]
         self.name = f"node-{far}"
         self.ends: dict[int, Any] = {}
-        self._aliases = itertools.count(2 if near < far else 1, 2)
-        self.control_ops = 0
-        self.items_sent = 0
+        self.back: MemoryPeer = self  # what `far` says to `near`; set by the world
+        self._aliases = itertools.count(first_alias, 2)
+        #: None is control; the others are lanes.
+        self.waiting: dict[int | None, list[tuple[int, Any, list[Any] | None]]] = {}
 
     def new_alias(self) -> int:
         return next(self._aliases)
 
-    def control(self, op: Any) -> None:
-        self.control_ops += 1
-        self.world.post(self, op, None)
+    def control(self, op: Op) -> None:
+        self.world.say(self, None, op, None)
 
-    def in_lane(self, op: Any) -> None:
-        self.world.post(self, op, None)
+    def in_lane(self, op: Op) -> None:
+        self.world.say(self, op.alias, op, None)
 
     def push(self) -> None:
         pass
 
     def items(self, alias: int, schema: Any, items: list[Any]) -> int:
-        self.items_sent += len(items)
-        self.world.post(self, alias, list(items))
+        self.world.say(self, alias, None, list(items))
         return 64 * len(items)
+
+    def may_arrive(self) -> list[int | None]:
+        """The lanes whose first message may arrive now."""
+        control = self.waiting.get(None)
+        oldest = control[0][0] if control else None
+        return [
+            lane
+            for lane, waiting in self.waiting.items()
+            if waiting and (lane is None or oldest is None or waiting[0][0] < oldest)
+        ]
 
 
 class World:
-    """Nodes 0 … n-1, fully meshed; messages are delivered in order, one callback of the loop each."""
+    """Nodes 0 … n-1, each linked to each and to itself."""
 
-    def __init__(self, nodes: int) -> None:
+    def __init__(self, nodes: int, dice: random.Random) -> None:
         self.ids = [bytes([number]) * 16 for number in range(nodes)]
-        self.peers: dict[tuple[int, int], MemoryPeer] = {}
-        queue = run_queue()
-        self.tables = [ChannelTable(self.ids[n], queue, self._finder(n)) for n in range(nodes)]
+        self.dice = dice
+        self._numbers = itertools.count()
+        self._pumping = False
+        self._peers: dict[tuple[int, int], MemoryPeer] = {}
+        for near, far in itertools.combinations_with_replacement(range(nodes), 2):
+            one, other = MemoryPeer(self, near, far, 1), MemoryPeer(self, far, near, 2)
+            one.back, other.back = other, one
+            self._peers[far, near] = other
+            self._peers[near, far] = one
+        self.all_peers = [
+            peer for one in self._peers.values() for peer in {id(one): one, id(one.back): one.back}.values()
+        ]
+        self.tables = [ChannelTable(self.ids[number], run_queue(), self._finder(number)) for number in range(nodes)]
         self.dead: set[int] = set()
 
-    def _finder(self, near: int) -> Any:
-        return lambda node: self.peer(near, self.ids.index(node))
+    def _finder(self, near: int) -> Callable[[bytes], Any]:
+        return lambda node: self._peers[near, self.ids.index(node)]
 
-    def peer(self, near: int, far: int) -> MemoryPeer:
-        key = (near, far)
-        if key not in self.peers:
-            self.peers[key] = MemoryPeer(self, max(near, ~near), far)
-        return self.peers[key]
+    def say(self, peer: MemoryPeer, lane: int | None, op: Any, items: list[Any] | None) -> None:
+        peer.waiting.setdefault(lane, []).append((next(self._numbers), op, items))
+        if not self._pumping:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._pump)
 
-    def back_of(self, peer: MemoryPeer) -> MemoryPeer:
-        """The other direction; a node's link to itself has two ends, too."""
-        if peer.near != peer.far:
-            return self.peer(peer.far, peer.near)
-        return (
-            self.peer(~peer.near, peer.near)
-            if self.peers[peer.near, peer.far] is peer
-            else self.peer(peer.far, peer.far)
-        )
-
-    def post(self, peer: MemoryPeer, what: Any, items: list[Any] | None) -> None:
-        asyncio.get_running_loop().call_soon(self._deliver, peer, what, items)
-
-    def _deliver(self, peer: MemoryPeer, what: Any, items: list[Any] | None) -> None:
-        if peer.near in self.dead or peer.far in self.dead:
+    def _pump(self) -> None:
+        """Deliver one message, any that may be next."""
+        choices = [(peer, lane) for peer in self.all_peers for lane in peer.may_arrive()]
+        if not choices:
+            self._pumping = False
             return
-        table = self.tables[peer.far]
-        back = self.back_of(peer)
-        if items is None:
-            table.on_op(back, what)
-        elif what in back.ends:
-            back.ends[what].on_items(items, 0, 64 * len(items))
+        peer, lane = self.dice.choice(choices)
+        _, op, items = peer.waiting[lane].pop(0)
+        if peer.near not in self.dead and peer.far not in self.dead:
+            if items is None:
+                self.tables[peer.far].on_op(peer.back, op)
+            elif lane in peer.back.ends:
+                peer.back.ends[lane].on_items(items, 0, 64 * len(items))
+        asyncio.get_running_loop().call_soon(self._pump)
 
     def kill(self, node: int) -> None:
+        """A node is gone, and the others learn it at once."""
         self.dead.add(node)
         for other, table in enumerate(self.tables):
-            if other != node and (other, node) in self.peers:
-                table.on_lost(self.peers[other, node], NodeDown(f"node-{node} is down", node=f"node-{node}"))
+            if other not in self.dead:
+                table.on_lost(self._peers[other, node], NodeDown(f"node-{node} is down", node=f"node-{node}"))
 
     def move(self, end: Any, near: int, far: int) -> Any:
-        """Give an end of node `near` to node `far`."""
-        data = moving.export(self.tables[near], end, self.peer(near, far))
-        return moving.accept(self.tables[far], data, Any, self.peer(far, near))
+        """Give an end of one node to another."""
+        data = moving.export(self.tables[near], end, self._peers[near, far])
+        return moving.accept(self.tables[far], data, Any, self._peers[near, far].back)
+
+    def left(self) -> list[str]:
+        """Ends that a link still knows."""
+        living = [peer for peer in self.all_peers if peer.near not in self.dead]
+        return [type(end).__name__ for peer in living for end in peer.ends.values()]
