@@ -140,9 +140,9 @@ class Link:
 
     def attach(self, stream: Stream, reader: FrameReader, them: Hello) -> None:
         """The handshake on a connection is over: go on there with what the other side lacks (NET-33)."""
-        old, self.stream = self.stream, stream
-        if old is not None:
-            old.close()
+        if self.stream is not None:
+            self.stream.abandon()
+        self.stream = stream
         self.outbound.resume(them.next_seq)
         self.them = them
         self.name = them.name
@@ -182,7 +182,7 @@ class Link:
         self.is_down = True
         stream, self.stream = self.stream, None
         if stream is not None:
-            stream.close()
+            stream.abandon()
         error = NodeDown(f"{self.name} is down: {reason}", node=self.name)
         self._node.link_down(self, error)
 

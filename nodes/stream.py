@@ -209,7 +209,8 @@ class Stream:
     def _read(self) -> None:
         left = READ_TURN
         while left > 0 and not self.is_closed:
-            assert self._sink is not None
+            if self._sink is None:
+                return
             view = self._sink.buffer()
             try:
                 count = self._socket.recv_into(view)
@@ -276,6 +277,11 @@ class Stream:
 
     def close(self) -> None:
         """Close; the sink is told."""
+        self._close(None)
+
+    def abandon(self) -> None:
+        """Close; the sink has another stream already, and is not told."""
+        self._sink = None
         self._close(None)
 
     def _close(self, error: BaseException | None) -> None:

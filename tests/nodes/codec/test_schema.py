@@ -58,7 +58,7 @@ class Page:
 
 @dataclass
 class Image:
-    pixels: numpy.ndarray  # type: ignore[type-arg]
+    pixels: numpy.ndarray
     name: str
 
 
