@@ -22,9 +22,11 @@ from actorpar.channels import env
 from actorpar.channels.runqueue import run_queue
 
 from . import address as addresses
+from .codec import audit
 from .dial import dial
 from .errors import HandshakeRefused, NodeDown, NodeError, Unreachable
 from .greeting import DEADLINE, Greeting
+from .heartbeat import Heartbeat
 from .link import Link
 from .listener import Listener, listen
 from .loopback import Loopback
@@ -135,6 +137,16 @@ class Node:
         self._timers: dict[Link, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
+        self._heartbeat = Heartbeat(self._streams, self._stalled_here)
+        audit.install()
+
+    def _streams(self) -> list[Stream]:
+        return [link.stream for link in list(self.links.values()) if link.stream is not None]
+
+    def _stalled_here(self, age: float, stack: str) -> None:
+        """From the thread of the heartbeat: the loop of this node is late."""
+        self.counters["stalls"] += 1
+        logger.warning("%s: the loop has not run for %.1f s; it is here:\n%s", self.name, age, stack)
 
     # -- what others see
 
@@ -442,6 +454,7 @@ class Node:
     # -- time, and the end
 
     def _tick(self) -> None:
+        self._heartbeat.tick()
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
         for link in list(self.links.values()):
             link.tick()
@@ -457,6 +470,7 @@ class Node:
             return
         self.is_closed = True
         self._ticker.cancel()
+        self._heartbeat.close()
         for timer in self._timers.values():
             timer.cancel()
         for task in list(self._tasks):

@@ -48,4 +48,4 @@ async def _link(node: Node, options: argparse.Namespace) -> None:
     for where in options.listen:
         listener = await node.listen(where)
         print(f"{node.name} listens at {listener.address}", file=sys.stderr, flush=True)
-    await asyncio.gather(*(node.connect(where) for where in options.join))
+    await asyncio.gather(*(node.join(where) for where in options.join))

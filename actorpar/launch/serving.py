@@ -48,7 +48,7 @@ async def serve(node: Node, application: Application, *, sock: socket.socket | N
         if sock is not None:
             link = await node.adopt(sock, dials=True)
         elif join:
-            link = await node.connect(join)
+            link = await node.join(join)
         else:
             await lost.wait()
         first = link.node

@@ -1,0 +1,80 @@
+"""A program for the tests of the launcher: the same on one process and on many."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+
+import actorpar as ap
+
+
+async def square(jobs: ap.Receiver[int], results: ap.Sender[tuple[int, int]]) -> None:
+    async for job in jobs:
+        await results.send((job * job, os.getpid()))
+
+
+async def die() -> None:
+    print("about to die", flush=True)
+    os.kill(os.getpid(), 9)
+    await asyncio.sleep(60)
+
+
+async def whisper() -> None:
+    print("a line", flush=True)
+    print("an error line", file=sys.stderr, flush=True)
+
+
+async def main() -> None:
+    async with ap.ActorSystem() as system:
+        wanted = int(os.environ.get("WANTED_NODES", "0"))
+        if wanted:
+            await system.wait_for_nodes(wanted)
+        jobs_tx, jobs_rx = ap.open_channel[int](16)
+        results_tx, results_rx = ap.open_channel[tuple[int, int]](16)
+        for node in system.nodes:
+            await system.spawn(square, jobs_rx.clone(), results_tx.clone(), on=node)
+        jobs_rx.close()
+        results_tx.close()
+
+        async def feed(jobs: ap.Sender[int]) -> None:
+            await jobs.send_many(range(1000))
+
+        await system.spawn(feed, jobs_tx)
+        results = [result async for result in results_rx]
+        print("sum", sum(square for square, _ in results), "by", len({pid for _, pid in results}), flush=True)
+
+
+async def killed() -> None:
+    async with ap.ActorSystem() as system:
+        try:
+            await (await system.spawn(die, on="node-1"))
+        except ap.ActorparError as error:
+            print("told:", type(error).__name__, len(system.nodes), flush=True)
+
+
+async def compute(seconds: float) -> int:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(1000))
+    return 42
+
+
+async def computes() -> None:
+    async with ap.ActorSystem() as system:
+        events: list[str] = []
+        system.hub.node.watch(lambda event: events.append(type(event).__name__))
+        print("answer", await (await system.spawn(compute, 8.0, on="node-1")))
+        print("events", *events, flush=True)
+
+
+async def prints() -> None:
+    async with ap.ActorSystem() as system:
+        await (await system.spawn(whisper, on="node-1"))
+
+
+async def pids() -> None:
+    async with ap.ActorSystem() as system:
+        print("pids", *(node.pid for node in system.nodes), flush=True)
+        await asyncio.sleep(60)

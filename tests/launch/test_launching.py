@@ -1,0 +1,171 @@
+"""`actorpar run` and `actorpar node`, as a user starts them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+APP = Path(__file__).with_name("app.py")
+TOTAL = sum(number * number for number in range(1000))
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "actorpar", *words]
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words), capture_output=True, text=True, timeout=30, env={**os.environ, **environment}, check=False
+    )
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.fixture
+def served() -> Iterator[list[subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def serve(started: list[subprocess.Popen[str]], *words: str) -> str:
+    """Start a node and return the address at which it listens."""
+    process = start("node", str(APP), *words)
+    started.append(process)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if " listens at " in line:
+            return line.rpartition(" at ")[2].strip()
+    raise AssertionError("it does not listen")
+
+
+@pytest.mark.parametrize(("nodes", "processes"), [("0", 1), ("1", 1), ("3", 3)])
+def test_one_program_runs_unchanged_on_one_process_and_on_many(nodes: str, processes: int) -> None:
+    done = run("run", str(APP), "--nodes", nodes)
+    assert (done.returncode, done.stderr) == (0, "")
+    said, _, workers = done.stdout.partition("\n")[0].rpartition(" by ")
+    assert said == f"sum {TOTAL}"
+    assert 1 <= int(workers) <= processes
+
+
+def test_one_program_runs_unchanged_over_tcp(served: list[subprocess.Popen[str]]) -> None:
+    alpha = serve(served, "--name", "alpha", "--listen", "tcp://127.0.0.1:0")
+    beta = serve(served, "--name", "beta", "--listen", "tcp://127.0.0.1:0", "--join", alpha)
+    done = run("run", str(APP), "--join", alpha, "--join", beta, WANTED_NODES="2")
+    assert f"sum {TOTAL} by 2" in done.stdout, done.stderr
+
+
+def test_every_listener_of_every_start_path_is_on_loopback_or_a_unix_socket(
+    served: list[subprocess.Popen[str]],
+) -> None:
+    alpha = serve(served, "--listen", "tcp://127.0.0.1:0")
+    controller = start("run", f"{APP}:pids", "--nodes", "2", "--join", alpha)
+    try:
+        assert controller.stdout is not None
+        assert any(line.startswith("pids") for line in controller.stdout)
+        listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
+        ours = [line.split()[3] for line in listening.splitlines() if "python" in line or "actorpar" in line]
+        assert ours
+        assert all(where.startswith(("127.0.0.1:", "[::1]:")) for where in ours)
+    finally:
+        controller.send_signal(signal.SIGINT)
+        controller.communicate(timeout=15)
+
+
+def test_another_bind_is_refused_without_a_key() -> None:
+    done = run("node", str(APP), "--listen", "tcp://0.0.0.0:0")
+    assert done.returncode == 1
+    assert "BindRefused" in done.stderr
+    assert "actorpar key new" in done.stderr
+
+
+def test_nodes_with_certificates_link_over_tls_and_others_do_not(
+    served: list[subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    assert run("key", "certs", str(tmp_path / "ca"), "alpha", "beta").returncode == 0
+    assert run("key", "certs", str(tmp_path / "other"), "gamma").returncode == 0
+    alpha = serve(served, "--listen", "tcp://0.0.0.0:0", "--key", str(tmp_path / "ca/alpha"))
+    where = alpha.replace("0.0.0.0", "127.0.0.1")
+    done = run("run", str(APP), "--join", where, "--key", str(tmp_path / "ca/beta"))
+    assert f"sum {TOTAL} by 1" in done.stdout, done.stderr
+    for key in ([], ["--key", str(tmp_path / "other/gamma")]):
+        done = run("run", str(APP), "--join", where, *key)
+        assert done.returncode == 1
+        assert "no link" in done.stderr
+
+
+def test_a_node_that_is_killed_is_told_at_once_and_the_program_goes_on() -> None:
+    begun = time.monotonic()
+    done = run("run", f"{APP}:killed", "--nodes", "2")
+    assert "told: NodeDown 1" in done.stdout, done.stderr
+    assert time.monotonic() - begun < 8
+
+
+def test_the_output_of_nodes_has_their_name_before_each_line() -> None:
+    done = run("run", f"{APP}:prints", "--nodes", "1")
+    assert "[node-1] a line\n" in done.stdout
+    assert "[node-1] an error line\n" in done.stdout
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_children_end_when_their_parent_does(how: Any) -> None:
+    controller = start("run", f"{APP}:pids", "--nodes", "2")
+    pids = _pids(controller)
+    controller.send_signal(how)
+    controller.communicate(timeout=15)
+    deadline = time.monotonic() + 10
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(alive, pids))
+
+
+def _pids(controller: subprocess.Popen[str]) -> list[int]:
+    assert controller.stdout is not None
+    for line in controller.stdout:
+        if line.startswith("pids"):
+            return [int(word) for word in line.split()[1:]]
+    raise AssertionError("it told no pids")
+
+
+@pytest.mark.parametrize(
+    ("app", "says"),
+    [("no_such_file.py", "there is no such file"), (f"{APP}:square_root", "has no `async def square_root()`")],
+)
+def test_a_program_that_cannot_be_started_is_told(app: str, says: str) -> None:
+    done = run("run", app)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_key_is_private_and_never_overwritten(tmp_path: Path) -> None:
+    key = tmp_path / "nodes.key"
+    assert run("key", "new", str(key)).returncode == 0
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert len(bytes.fromhex(key.read_text())) == 32
+    again = run("key", "new", str(key))
+    assert again.returncode == 1
+    assert "never overwritten" in again.stderr
+    key.chmod(0o644)
+    refused = run("node", str(APP), "--listen", "tcp://127.0.0.1:0", "--key", str(key))
+    assert refused.returncode == 1
+    assert "can be read by others" in refused.stderr
