@@ -151,9 +151,9 @@ def test_net38_lanes_take_turns() -> None:
     outbound = Outbound(resumable=False)
     for lane in (1, 2, 3):
         for _ in range(3):
-            outbound.message(frames.ITEMS, lane, b"x")
+            outbound.message(frames.ITEMS, lane, bytes(40_000))
     lanes = [told[1] for told in feed(reading(Inbound()), bytes_of(outbound))]
-    assert lanes == [1, 2, 3] * 3
+    assert lanes == [1, 2, 3, 1, 1, 2, 2, 3, 3]  # a turn is 64 KiB, and what was left of the first one is kept
 
 
 @settings(max_examples=300, deadline=None)
