@@ -6,7 +6,8 @@ is a body and buffers beside it; a small one is a single frame, a large one begi
 on in fragments, between which other messages find room (NET-38).
 
 Invariants
-- A size is checked before a byte of memory is taken for it (NET-40): nobody makes this node allocate by a claim.
+- A size is checked before a byte of memory is taken for it (NET-40): nobody makes this node allocate by a claim. Until
+  the handshake is over a connection has room for one greeting, and no more is read (NET-31).
 - The bytes of a fragment are received into the memory of their message, not copied there.
 - A frame of which a part has arrived is completed or forgotten with its connection; it is never told in part (NET-37).
 """
@@ -64,12 +65,13 @@ def frame(kind: int, payload: bytes, *, lane: int = 0, flags: int = 0, seq: int 
 class FrameReader:
     """Cuts the bytes of one connection. Read into `buffer()`, then tell `advance` how many came.
 
-    Until `begin` only small frames of the handshake are accepted, and told one at a time.
+    Until `begin` only small frames of the handshake are accepted, and told one at a time: each has to be answered
+    before more than one is read.
     """
 
     def __init__(self) -> None:
         self._inbound: Inbound | None = None
-        self._memory = memoryview(bytearray(READ + HEADER.size + PLAIN))
+        self._memory = memoryview(bytearray(HEADER.size + GREETING))
         self._start = 0
         self._end = 0
         self._target: memoryview | None = None  # the rest of the fragment that is being received
@@ -80,9 +82,23 @@ class FrameReader:
     def begin(self, inbound: Inbound) -> None:
         """The handshake is over: what follows belongs to this session; `advance(0)` tells what has come already."""
         self._inbound = inbound
+        rest = self._memory[self._start : self._end]
+        self._memory = memoryview(bytearray(READ + HEADER.size + PLAIN))
+        self._memory[: len(rest)] = rest
+        self._start, self._end = 0, len(rest)
+
+    @property
+    def unfinished(self) -> int:
+        """0 between two frames, otherwise a number of the frame that has come in part: a peer may stop there (A6)."""
+        if self._inbound is None or (self._target is None and not self._skip and self._start == self._end):
+            return 0
+        return self._inbound.next_seq + self._inbound.duplicates
 
     def buffer(self) -> memoryview:
-        """Where to receive into; never empty. What `advance` told before may be overwritten by it."""
+        """Where to receive into; never empty. What `advance` told before may be overwritten by it.
+
+        ProtocolError: it is full of what came before the handshake was over.
+        """
         if self._target is not None:
             return self._target
         if self._start == self._end:
@@ -91,6 +107,7 @@ class FrameReader:
             rest = self._end - self._start
             self._memory[:rest] = bytes(self._memory[self._start : self._end])
             self._start, self._end = 0, rest
+            self._check(rest < len(self._memory), "greeting", rest)
         if self._bulk and self._end - self._start < HEADER.size and not self._skip:
             return self._memory[self._end : self._start + HEADER.size]
         return self._memory[self._end :]

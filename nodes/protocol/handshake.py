@@ -7,6 +7,8 @@ Invariants
 - Of one node only the newest incarnation has a link, and one that was declared down never comes back (NET-42, NET-43).
 - Two nodes have one link: of two that are opened at the same time the one by the greater id stays (NET-30).
 - A session is resumed by its id only, and only by the two incarnations that began it (NET-33, NET-36).
+- Texts of another node are printable before they reach a log (A16). Magic and version are read first, and by every
+  version: whatever else its HELLO says, a node of another one is told so.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import HandshakeRefused
+from ..errors import CodecError, HandshakeRefused
+from .frame import GREETING
 
 MAGIC: Final = "actorpar"
 VERSION: Final = 1
@@ -46,6 +49,13 @@ class Hello(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=
     cores: int
 
 
+class _Opening(msgspec.Struct, array_like=True):
+    """How HELLO begins, in every version."""
+
+    magic: str
+    version: int
+
+
 class Known(msgspec.Struct, frozen=True):
     """What a node knows of another one when it says HELLO. Empty where it knows nothing."""
 
@@ -68,6 +78,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_hello = msgspec.msgpack.Decoder(Hello).decode
+_decode_opening = msgspec.msgpack.Decoder(_Opening).decode
 _decode_refusal = msgspec.msgpack.Decoder(tuple[str, str]).decode
 
 _REASONS: Final = {
@@ -84,13 +95,19 @@ _REASONS: Final = {
 
 
 def encode(hello: Hello) -> bytes:
-    """The body of HELLO and WELCOME."""
-    return _encode(hello)
+    """The body of HELLO and WELCOME. CodecError: this node has more to say than a greeting may hold."""
+    body = _encode(hello)
+    if len(body) > GREETING:
+        raise CodecError(f"a greeting of {len(body)} bytes, and {GREETING} may go: fewer labels or addresses")
+    return body
 
 
 def decode(body: Any) -> Hello:
     """What HELLO or WELCOME says. HandshakeRefused: malformed or version."""
     try:
+        opening = _decode_opening(body)
+        if opening.magic == MAGIC and opening.version != VERSION:
+            raise refused("version")
         hello = _decode_hello(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise refused("malformed") from None
@@ -98,8 +115,8 @@ def decode(body: Any) -> Hello:
         raise refused("malformed")
     if not NAME.fullmatch(hello.name) or hello.incarnation < 1 or hello.message_limit < 1:
         raise refused("malformed")
-    if hello.version != VERSION:
-        raise refused("version")
+    if not all(text.isprintable() for text in (hello.host, *hello.addresses, *hello.labels)):
+        raise refused("malformed")
     return hello
 
 

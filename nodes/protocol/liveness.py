@@ -5,6 +5,7 @@ A machine of times: it is told what was heard and written, and asked at each tic
 Invariants
 - Any byte is a sign of life; a heartbeat is due only when nothing was written for an interval.
 - Silence counts only while this node listened: time in which its own loop was blocked is nobody's silence.
+- A frame that has begun comes to its end in time, or the connection is told as Stuck: bytes alone are no progress.
 - DOWN comes once, and nothing after it. A late loop over there is told as Stalled, and is no silence.
 """
 
@@ -21,6 +22,8 @@ SUSPECT_AFTER: Final = 3.0
 DOWN_AFTER: Final = 10.0
 #: Seconds between two ticks that this loop may take; what is beyond was not listened to.
 LATE: Final = 1.0
+#: Seconds that one frame may take to arrive (A6); a fragment of 1 MiB needs 17 KiB a second.
+FRAME_DEADLINE: Final = 60.0
 #: Age of the other loop's last tick from which it is told.
 STALLED_AFTER: Final = 2.0
 
@@ -56,7 +59,14 @@ class Stalled:
     age: float
 
 
-News: TypeAlias = SendHeartbeat | Suspect | Alive | Down | Stalled
+@dataclass(frozen=True)
+class Stuck:
+    """A frame has been coming for `age` seconds: the connection is of no use; another one may resume the session."""
+
+    age: float
+
+
+News: TypeAlias = SendHeartbeat | Suspect | Alive | Down | Stalled | Stuck
 
 
 class Liveness:
@@ -73,6 +83,8 @@ class Liveness:
         self._wrote = now
         self._ticked = now
         self._stalled = False
+        self._frame = 0
+        self._frame_since = now
         self.suspected = False
         self.is_down = False
 
@@ -97,11 +109,12 @@ class Liveness:
         """Seconds since the last byte."""
         return now - self._heard
 
-    def tick(self, now: float) -> list[News]:
-        """Time passes; at least once a second."""
+    def tick(self, now: float, unfinished: int = 0) -> list[News]:
+        """Time passes; at least once a second. `unfinished` is that of the connection's FrameReader."""
         late = now - self._ticked - LATE
         if late > 0:
             self._heard += min(late, now - self._heard)  # nobody listened: that was no silence
+            self._frame_since += min(late, now - self._frame_since)
         self._ticked = now
         if self.is_down:
             return []
@@ -116,4 +129,14 @@ class Liveness:
         if now - self._wrote >= self._interval:
             self._wrote = now
             news.append(SendHeartbeat())
-        return news
+        return news + self._frame_told(now, unfinished)
+
+    def _frame_told(self, now: float, unfinished: int) -> list[News]:
+        if not unfinished or unfinished != self._frame:
+            self._frame, self._frame_since = unfinished, now
+            return []
+        age = now - self._frame_since
+        if age < FRAME_DEADLINE:
+            return []
+        self._frame_since = now  # once, and again if nobody acts
+        return [Stuck(age)]
