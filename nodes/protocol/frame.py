@@ -65,8 +65,7 @@ def frame(kind: int, payload: bytes, *, lane: int = 0, flags: int = 0, seq: int 
 class FrameReader:
     """Cuts the bytes of one connection. Read into `buffer()`, then tell `advance` how many came.
 
-    Until `begin` only small frames of the handshake are accepted, and told one at a time: each has to be answered
-    before more than one is read.
+    Until `begin` only small frames of the handshake are accepted, and told one at a time.
     """
 
     def __init__(self) -> None:
@@ -95,10 +94,7 @@ class FrameReader:
         return self._inbound.next_seq + self._inbound.duplicates
 
     def buffer(self) -> memoryview:
-        """Where to receive into; never empty. What `advance` told before may be overwritten by it.
-
-        ProtocolError: it is full of what came before the handshake was over.
-        """
+        """Where to receive into; never empty. What `advance` told before may be overwritten by it."""
         if self._target is not None:
             return self._target
         if self._start == self._end:
@@ -107,7 +103,6 @@ class FrameReader:
             rest = self._end - self._start
             self._memory[:rest] = bytes(self._memory[self._start : self._end])
             self._start, self._end = 0, rest
-            self._check(rest < len(self._memory), "greeting", rest)
         if self._bulk and self._end - self._start < HEADER.size and not self._skip:
             return self._memory[self._end : self._start + HEADER.size]
         return self._memory[self._end :]

@@ -153,11 +153,9 @@ def judge(mine: Hello, theirs: Hello, known: Known) -> Verdict:
             raise refused("session")
         return Verdict(resume=False, replaces=True)
     if not theirs.fresh:
-        if newer or theirs.session != known.session:
+        if newer or not known.session or theirs.session != known.session:
             raise refused("session")
         return Verdict(resume=True, replaces=False)
-    if known.dialing and theirs.node > mine.node:
-        return Verdict(resume=False, replaces=False)
-    if known.session or known.dialing:
+    if known.session or (known.dialing and theirs.node < mine.node):
         raise refused("duplicate")
     return Verdict(resume=False, replaces=False)

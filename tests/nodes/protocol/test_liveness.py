@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from actorpar.nodes.protocol.liveness import Alive, Down, Liveness, SendHeartbeat, Stalled, Suspect
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actorpar.nodes.protocol.liveness import (
+    DOWN_AFTER,
+    LATE,
+    Alive,
+    Down,
+    Liveness,
+    SendHeartbeat,
+    Stalled,
+    Suspect,
+)
 
 
 def ticks(liveness: Liveness, start: float, end: float, step: float = 0.5) -> list[object]:
@@ -62,3 +74,44 @@ def test_net41_a_late_loop_is_told_as_stalled_once_and_never_as_down() -> None:
     assert liveness.age_told(0.0) == []
     assert liveness.age_told(5.0) == [Stalled(5.0)]
     assert not liveness.is_down
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.01, 30), st.booleans()), max_size=60))
+def test_net41_only_silence_that_was_listened_to_is_counted_whatever_the_loop_does(
+    steps: list[tuple[float, bool]],
+) -> None:
+    liveness, now, listened = Liveness(0.0), 0.0, 0.0
+    for passed, heard in steps:
+        now += passed
+        listened += min(passed, LATE)
+        news = liveness.tick(now)
+        if any(isinstance(each, Down) for each in news):
+            assert listened >= DOWN_AFTER - 1e-6
+            return
+        assert liveness.silence(now) <= listened + 1e-6
+        assert not liveness.is_down
+        if heard:
+            liveness.heard(now)
+            listened = 0.0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(0.05, LATE), min_size=40, max_size=40), st.floats(1.0, 12.0))
+def test_net42_a_silent_node_is_down_in_time_if_this_loop_runs(steps: list[float], down_after: float) -> None:
+    liveness, now = Liveness(0.0, down_after=down_after), 0.0
+    for passed in [*steps, *[0.5] * 30]:
+        now += passed
+        news = liveness.tick(now)
+        assert any(isinstance(each, Down) for each in news) == (now >= down_after), now
+        if liveness.is_down:
+            return
+
+
+def test_net42_a_node_that_is_heard_once_in_3_s_is_never_down() -> None:
+    liveness, now = Liveness(0.0), 0.0
+    for _ in range(1000):
+        now += 0.5
+        assert not [each for each in liveness.tick(now) if isinstance(each, Down)]
+        if now % 3 == 0:
+            liveness.heard(now)
