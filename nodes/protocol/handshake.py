@@ -60,10 +60,12 @@ class Known(msgspec.Struct, frozen=True):
     """What a node knows of another one when it says HELLO. Empty where it knows nothing."""
 
     incarnation: int = 0
-    #: The session with it, while that lives.
+    #: The session with it, while that lives; or the one that this node has offered, while it is `dialing`.
     session: bytes = b""
-    #: This node opened that link, and the handshake is not over.
+    #: This node has offered a session, and no handshake of it is over here. Over there one may be: WELCOME can be lost.
     dialing: bool = False
+    #: This node still has all frames of the session from `next_seq` of the HELLO on (`Outbound.can_resume`).
+    can_resume: bool = True
     #: The incarnations up to this one are down for good.
     down: int = 0
 
@@ -147,15 +149,20 @@ def judge(mine: Hello, theirs: Hello, known: Known) -> Verdict:
         raise refused("app")
     if theirs.incarnation <= known.down or theirs.incarnation < known.incarnation:
         raise refused("fenced")
-    newer = theirs.incarnation > known.incarnation
-    if newer and known.incarnation:
+    if theirs.incarnation > known.incarnation > 0:
         if not theirs.fresh:
             raise refused("session")
         return Verdict(resume=False, replaces=True)
-    if not theirs.fresh:
-        if newer or not known.session or theirs.session != known.session:
-            raise refused("session")
+    if known.session and theirs.session == known.session:
+        # Fresh or not: which side has heard WELCOME says nothing about the session, for WELCOME can be lost.
+        if not known.can_resume:
+            raise refused("session")  # said long ago: the session has gone on over another connection
         return Verdict(resume=True, replaces=False)
-    if known.session or (known.dialing and theirs.node < mine.node):
+    if not theirs.fresh:
+        raise refused("session")
+    if known.dialing:
+        if theirs.node < mine.node:
+            raise refused("duplicate")
+    elif known.session:
         raise refused("duplicate")
     return Verdict(resume=False, replaces=False)

@@ -54,7 +54,7 @@ def test_net30_of_two_links_that_are_opened_at_once_the_one_of_the_greater_id_st
 
 
 def test_net30_a_second_link_is_refused() -> None:
-    assert code_of(hello(), Known(incarnation=5, session=b"s" * 16)) == "duplicate"
+    assert code_of(hello(session=b"t" * 16), Known(incarnation=5, session=b"s" * 16)) == "duplicate"
 
 
 def test_net33_a_session_is_resumed_by_its_id_only() -> None:
@@ -159,9 +159,13 @@ def test_net36_a_session_of_another_incarnation_or_another_id_is_never_resumed()
 
 
 facts_known = st.builds(
-    Known, incarnation=st.integers(0, 3), session=st.sampled_from([b"", b"s" * 16, b"t" * 16]), dialing=st.booleans(),
+    Known,
+    incarnation=st.integers(0, 3),
+    session=st.sampled_from([b"", b"s" * 16, b"t" * 16]),
+    dialing=st.booleans(),
     down=st.integers(0, 3),
-)  # fmt: skip
+    can_resume=st.booleans(),
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -178,10 +182,24 @@ def test_net42_whatever_is_known_the_verdict_keeps_the_rules(
         return
     assert incarnation > known.down
     assert incarnation >= known.incarnation
-    assert verdict.resume == (not fresh)
+    assert verdict.resume or fresh
     if verdict.resume:
-        assert (incarnation, theirs.session) == (known.incarnation, known.session)
+        assert theirs.session == known.session
+        assert known.can_resume
+        assert known.incarnation in (0, incarnation)
     if verdict.replaces:
         assert incarnation > known.incarnation > 0
     elif not verdict.resume:
-        assert not known.session
+        assert not known.session or (known.dialing and theirs.node > mine.node)
+
+
+def test_net33_a_session_goes_on_by_its_id_even_if_one_side_has_not_heard_welcome() -> None:
+    here = Known(incarnation=5, session=b"s" * 16)
+    assert handshake.judge(hello(ME), hello(fresh=True), here).resume  # it said HELLO again
+    offered = Known(session=b"s" * 16, dialing=True)
+    for me, you in ((ME, YOU), (YOU, ME)):  # its WELCOME to this node was lost, and now it dials
+        assert handshake.judge(hello(me), hello(you, fresh=False), offered).resume
+
+
+def test_net33_a_hello_that_was_said_long_ago_resumes_nothing() -> None:
+    assert code_of(hello(fresh=False), Known(incarnation=5, session=b"s" * 16, can_resume=False)) == "session"
