@@ -1,38 +1,46 @@
 """A declared type as a link sees it: what it encodes, checks and decodes. Compiled once for each type.
 
-A batch of items is one MessagePack array: one call to encode it and one to decode and validate it (msgspec). What is
-more than MessagePack knows crosses as an extension of four kinds, each with its own check; anything else is refused.
+A batch of items is one MessagePack array: one call to encode it and one to decode and validate it (msgspec).
 
 Invariants
 - Nothing is decoded into code, and no class by its name: what comes is a value of the declared type, or a CodecError.
-- An untyped value is plain data, and its encoding is at most UNTYPED bytes, or small messages would become large
-  objects (docs/semantics.md, NET-40).
+- Where a type says Any, a batch weighs at most UNTYPED bytes, or small messages would become large objects
+  (docs/semantics.md, NET-40). Byte strings and buffers weigh nothing.
+- A batch that is refused has changed nothing where it is encoded: every end in it is still there. Where it is decoded,
+  every end that came with a bad item is closed (NET-20).
+- A call may begin within another of the same schema: an end that is exported sends what its channel holds.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+import operator
+from typing import Any, Final
 
 import msgspec
 
+from actorpar.channels.errors import ActorparError
+
 from ..errors import CodecError, ItemTypeError
-from . import buffers as beside
-from .port import PORTABLE, NoPort
-from .types import has_portables, holds, is_untyped, name_of, outer_types
+from .buffers import BESIDE, Buffers
+from .hooks import NO_BUFFERS, Call, Hooks
+from .places import lift_of, with_stand_ins
+from .port import PORTABLE, Acceptance, Port, Survey
+from .types import contents, is_untyped, name_of, outer_types
+from .weight import is_heavy
 
-if TYPE_CHECKING:
-    from .port import Port
-
-#: Bytes that a batch of untyped values may take.
+#: What untyped values may weigh in one batch.
 UNTYPED: Final = 256 * 1024
+#: Bytes of an item that cost about as much to copy as it costs to ask whether it is large.
+WORTH_ASKING: Final = 512
+#: Items of a batch that are decoded one by one when it is bad.
+MOST_PARTS: Final = 64 * 1024
 
-_BYTES, _ARRAY, _PORTABLE = 1, 2, 3
-_BYTES_TYPES: Final = frozenset(beside.BYTES_KINDS)
-
-#: What can go wrong in decoding bytes from outside; all of it becomes a CodecError, here and nowhere else.
-FAILURES: Final = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError, MemoryError)
+#: What can go wrong in encoding; a fault of the program itself is not taken for a bad item.
+FAILURES: Final = (
+    msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError, AttributeError, BufferError,
+    ActorparError,
+)  # fmt: skip
 
 
 class Schema:
@@ -43,162 +51,188 @@ class Schema:
         #: A stable text of the type, to compare two nodes and to tell people.
         self.name = name_of(declared)
         self.untyped = is_untyped(declared)
-        #: Ends or references may be inside.
-        self.has_ends = has_portables(declared)
         #: What isinstance is asked at a send; None: anything.
-        self.outer = None if self.untyped else outer_types(declared)
-        self._views = holds(declared, memoryview)
-        self._bytes = declared if declared in beside.BYTES_KINDS else None
-        self._port: Port = NoPort()
-        self._buffers: list[Any] = []
+        self.outer = outer_types(declared)
         try:
-            self._encode = msgspec.msgpack.Encoder(enc_hook=self._encode_custom).encode
-            self._decode = self._decoder(list[Any] if self.untyped else list[declared])
-            self._decode_beside = self._decode
-            if self._bytes is not None:
-                self._decode_beside = self._decoder(list[declared | msgspec.msgpack.Ext])
-        except (TypeError, NameError) as error:
+            inside = contents(declared)
+            hooks = self._hooks = Hooks(self.name, inside)
+            self._pack = msgspec.msgpack.Encoder(enc_hook=hooks.encode).encode
+            self._unpack = self._decoder(declared)
+            other = with_stand_ins(declared)
+            self._unpack_beside = self._unpack if other is declared else self._decoder(other)
+        except (TypeError, NameError, CodecError) as error:
             raise CodecError(f"{self.name} cannot cross a link: {error}") from None
+        #: Ends or references may be inside.
+        self.has_ends = inside.portables
+        self._anything = inside.anything
+        self._views = inside.views
+        self._plain = not (inside.portables or inside.anything or inside.arrays or inside.views)
+        self._lift = lift_of(declared)
+        self._expects_large = False  # so that the next large item is not encoded in vain before it is found
+        self._kept: tuple[bytes, list[Any]] | None = None  # the batch that `decode` has refused, decoded item by item
 
-    def _decoder(self, batch: Any) -> Callable[[Any], list[Any]]:
-        decoder: msgspec.msgpack.Decoder[list[Any]] = msgspec.msgpack.Decoder(
-            batch, dec_hook=self._decode_custom, ext_hook=self._decode_extension
-        )
-        return decoder.decode
+    def _decoder(self, declared: Any) -> Any:
+        batch = list[Any] if self.untyped else list[declared]
+        return msgspec.msgpack.Decoder(batch, dec_hook=self._hooks.decode, ext_hook=self._hooks.extension).decode
 
     def check(self, item: Any) -> None:
         """Raise ItemTypeError unless the item is of the outer type that was declared (NET-8)."""
         if self.outer is not None and not isinstance(item, self.outer):
             raise ItemTypeError(f"{self.name} is declared, not {type(item).__name__}", item=item)
 
-    def encode(self, items: list[Any], port: Port) -> tuple[bytes, list[Any]]:
-        """One body for the whole batch, and the buffers that go beside it. CodecError: some item cannot be encoded."""
-        self._port, self._buffers = port, []
-        try:
-            if self._may_be_large(items) and any(map(_is_large, items)):
-                items = [_Large(item) if _is_large(item) else item for item in items]
-            body = self._encode(items)
-            if self.untyped and len(body) > UNTYPED:
-                raise CodecError(
-                    f"{len(body)} bytes of untyped data, and {UNTYPED} may be sent at once: declare the type of the "
-                    "items, or send large data as bytes or arrays"
-                )
-            return body, self._buffers
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-            if isinstance(error, CodecError):
-                raise
-            raise CodecError(f"{self.name}: {error}") from error
-        finally:
-            self._port, self._buffers = NoPort(), []
+    # -- to bytes
 
-    def _may_be_large(self, items: list[Any]) -> bool:
-        if self._bytes is not None:
-            return self._bytes is memoryview or max(map(len, items), default=0) >= beside.BESIDE
-        return self.untyped and not _BYTES_TYPES.isdisjoint(map(type, items))
+    def encode(self, items: list[Any], port: Port) -> tuple[bytes, list[Any]]:
+        """One body for the whole batch, and the buffers that go beside it.
+
+        CodecError: some item cannot be encoded. Then no end in the batch was given up.
+        """
+        if self._plain and not self._expects_large:
+            try:
+                body = self._pack(items)
+            except FAILURES as error:
+                raise self._cannot_go(error) from error
+            if self._lift is None or len(body) < BESIDE:
+                return body, []
+            lifted = self._lifted(items, len(body))
+            return (body, []) if lifted is items else self._encode(lifted, port)
+        if self.has_ends:
+            return self._encode_ends(items, port)
+        if self._expects_large:
+            return self._encode(self._lifted(items), port)
+        encoded = self._encode(items, port)
+        if self._lift is None or len(encoded[0]) < BESIDE:
+            return encoded
+        lifted = self._lifted(items, len(encoded[0]))
+        return encoded if lifted is items else self._encode(lifted, port)
+
+    def _lifted(self, items: list[Any], size: int | None = None) -> list[Any]:
+        """The items with what is large marked; they themselves if nothing is. `size` is what they take unmarked."""
+        assert self._lift is not None
+        if size is not None and size < len(items) * WORTH_ASKING:
+            return items
+        lifted = list(map(self._lift, items))
+        self._expects_large = any(map(operator.is_not, lifted, items))
+        return lifted if self._expects_large else items
+
+    def _encode(self, items: list[Any], port: Port) -> tuple[bytes, list[Any]]:
+        hooks = self._hooks
+        call, before = Call(port, NO_BUFFERS), hooks.call
+        hooks.call = call
+        try:
+            body = self._pack(items)
+        except FAILURES as error:
+            raise self._cannot_go(error) from error
+        finally:
+            hooks.call = before
+        if self._anything and is_heavy(body, UNTYPED):
+            raise CodecError(
+                f"{len(body)} bytes of untyped data, and {UNTYPED} may be sent at once: declare the type of the "
+                "items, or send large data as bytes or arrays"
+            )
+        return body, call.beside
+
+    def _encode_ends(self, items: list[Any], port: Port) -> tuple[bytes, list[Any]]:
+        """First without giving an end up, for an item that comes later in the batch may be refused."""
+        if self._lift is not None:
+            items = self._lifted(items)
+        survey = Survey()
+        body, buffers = self._encode(items, survey)
+        if not survey.found:
+            return body, buffers
+        if self._anything:  # an end may stand in a place that is declared for anything
+            self._decode(body, survey, Buffers([bytearray(each) for each in buffers]))
+        return self._encode(items, port)
+
+    def _cannot_go(self, error: BaseException) -> CodecError:
+        return error if isinstance(error, CodecError) else CodecError(f"{self.name}: {error or type(error).__name__}")
+
+    # -- from bytes
 
     def decode(self, body: Any, buffers: list[Any], port: Port) -> list[Any]:
-        """The items of a batch, each of the declared type. CodecError: they are not."""
-        if self.untyped and len(body) > UNTYPED:
-            raise CodecError(f"{len(body)} bytes of untyped data came, and {UNTYPED} may")
-        if self._views:
-            body = bytes(body)  # a view must not show what the next message leaves in the same memory
-        self._port, self._buffers = port, buffers
-        try:
-            if buffers and self._bytes is not None:
-                return [self._resolve(item) for item in self._decode_beside(body)]
-            return self._decode(body)
-        except FAILURES as error:
-            if isinstance(error, CodecError):
-                raise
-            raise CodecError(f"no {self.name}: {error}") from None
-        finally:
-            self._port, self._buffers = NoPort(), []
-
-    def decode_each(self, body: Any, buffers: list[Any], port: Port) -> list[Any]:
-        """The same item by item, after `decode` has failed: a CodecError stands for what is no value of the type."""
-        try:
-            parts = _decode_parts(body)
-        except FAILURES as error:
-            raise CodecError(f"no batch of items: {error}") from None
-        items: list[Any] = []
-        for part in parts:
+        """The items of a batch, each of the declared type. CodecError: some are not; `decode_each` tells which."""
+        if self._plain and not buffers:
             try:
-                items += self.decode(b"\x91" + bytes(part), buffers, port)
-            except CodecError as error:
-                items.append(error)
+                return self._unpack(body)  # type: ignore[no-any-return]
+            except Exception as error:
+                raise self._came_wrong(error) from None
+        if not self.has_ends:
+            return self._decode(body, port, Buffers(buffers))
+        items = self.decode_each(body, buffers, port)
+        for item in items:
+            if isinstance(item, CodecError):
+                self._kept = bytes(body), items  # an end is accepted once
+                raise item
         return items
 
-    def _resolve(self, item: Any) -> Any:
-        if type(item) is not msgspec.msgpack.Ext:
-            return item
-        value = self._decode_extension(item.code, item.data)
-        if type(value) is not self._bytes:
-            raise CodecError(f"{self.name} is declared, and {type(value).__name__} came")
-        return value
+    def decode_each(self, body: Any, buffers: list[Any], port: Port) -> list[Any]:
+        """The same item by item, after `decode` has failed: a CodecError stands for what is no value of the type.
 
-    # -- what MessagePack does not know
+        CodecError: it is no batch of items at all, or one of more than MOST_PARTS.
+        """
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] == body:
+            return kept[1]
+        parts = self._split(body)
+        if self._anything and is_heavy(body, UNTYPED):
+            return [self._too_heavy(body)] * len(parts)
+        taken = Buffers(buffers)
+        return [self._decode_one(part, port, taken) for part in parts]
 
-    def _encode_custom(self, value: Any) -> Any:
-        if type(value) is _Large:
-            return msgspec.msgpack.Ext(_BYTES, beside.put_bytes(value.value, self._buffers))
-        if beside.is_array(value):
-            return msgspec.msgpack.Ext(_ARRAY, beside.put_array(value, self._buffers))
-        if is_portable(value):
-            if not self.has_ends:
-                raise CodecError(
-                    f"{value!r} stands where {self.name} declares none: an end or a reference crosses a link only "
-                    "where the declared type has one"
-                )
-            return msgspec.msgpack.Ext(_PORTABLE, self._port.export(value))
-        if isinstance(value, memoryview):
-            return bytes(value)
-        raise CodecError(f"a {type(value).__name__} cannot be sent: {self.name} has no place for it")
+    def _split(self, body: Any) -> list[bytes]:
+        try:
+            if _count(body) > MOST_PARTS:
+                raise CodecError(f"{_count(body)} items, and {MOST_PARTS} may come in a batch that is not all right")
+            return [b"\x91" + bytes(part) for part in _decode_parts(body)]
+        except Exception as error:
+            raise self._came_wrong(error) from None
 
-    def _decode_extension(self, code: int, data: Any) -> Any:
-        if code == _BYTES:
-            return beside.take_bytes(data, self._buffers)
-        if code == _ARRAY:
-            return beside.take_array(data, self._buffers)
-        if code == _PORTABLE and self.has_ends:
-            return _Described(bytes(data))
-        raise CodecError(f"an extension of kind {code} came, which {self.name} has no place for")
+    def _decode_one(self, body: bytes, port: Port, buffers: Buffers) -> Any:
+        acceptance = Acceptance(port)
+        try:
+            return self._decode(body, acceptance, buffers)[0]
+        except CodecError as error:
+            acceptance.close()
+            return error.with_traceback(None)
 
-    def _decode_custom(self, declared: Any, value: Any) -> Any:
-        if type(value) is _Described:
-            return self._port.accept(declared, value.data)
-        if isinstance(declared, type) and isinstance(value, declared):
-            return value
-        raise CodecError(f"{name_of(declared)} is declared, and {type(value).__name__} came")
+    def _decode(self, body: Any, port: Port, buffers: Buffers) -> list[Any]:
+        if self._anything and is_heavy(body, UNTYPED):
+            raise self._too_heavy(body)
+        if self._views:
+            body = bytes(body)  # a view must not show what the next message leaves in the same memory
+        hooks = self._hooks
+        call, before = Call(port, buffers), hooks.call
+        hooks.call = call
+        try:
+            items: list[Any] = (self._unpack_beside if buffers else self._unpack)(body)
+        except Exception as error:
+            raise self._came_wrong(error) from None
+        finally:
+            hooks.call = before
+        if call.described:
+            raise CodecError(f"an end or a reference stands where {self.name} declares none")
+        return items
 
+    def _too_heavy(self, body: Any) -> CodecError:
+        return CodecError(f"{len(body)} bytes of untyped data came, and {UNTYPED} may")
 
-class _Large:
-    """Bytes that go beside the message."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-class _Described:
-    """An end or a reference before it is known what was declared in its place."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-
-def _is_large(item: Any) -> bool:
-    return type(item) in beside.BYTES_KINDS and memoryview(item).nbytes >= beside.BESIDE
-
-
-def is_portable(value: Any) -> bool:
-    """True for an end of a channel or a reference."""
-    return isinstance(value, tuple(PORTABLE))
+    def _came_wrong(self, error: Exception) -> CodecError:
+        """Whatever the bytes of others, or a class of the user in `__post_init__`, come up with is this one error."""
+        if isinstance(error, CodecError):
+            return error
+        said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        return CodecError(f"no {self.name}: {said}")
 
 
 _decode_parts = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+
+
+def _count(body: Any) -> int:
+    """How many items a batch claims to hold; 0 for what is no array."""
+    first = body[0] if len(body) else 0
+    if first in (0xDC, 0xDD):
+        return int.from_bytes(body[1 : 3 if first == 0xDC else 5], "big")
+    return first & 0x0F if first >> 4 == 9 else 0
 
 
 @functools.lru_cache(maxsize=1024)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
-import enum
+import sys
 import types
 import typing
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
+from msgspec import inspect
+
+from ..errors import CodecError
 from .port import PORTABLE
 
 _UNTYPED: Final = (Any, object)
@@ -27,7 +30,12 @@ _ABSTRACT: Final = {
 
 def is_untyped(declared: Any) -> bool:
     """True where the declaration says nothing: Any, object, a type variable."""
-    return declared in _UNTYPED or isinstance(declared, TypeVar)
+    return any(declared is each for each in _UNTYPED) or isinstance(declared, TypeVar)
+
+
+def is_union(declared: Any) -> bool:
+    """True for `A | B` in either of its spellings."""
+    return get_origin(declared) in (Union, types.UnionType)
 
 
 def name_of(declared: Any) -> str:
@@ -37,7 +45,7 @@ def name_of(declared: Any) -> str:
     if declared is None or declared is type(None):
         return "None"
     origin, args = get_origin(declared), get_args(declared)
-    if origin is Union or origin is types.UnionType:
+    if is_union(declared):
         return " | ".join(sorted(map(name_of, args)))
     if origin is Literal:
         return f"Literal[{', '.join(map(repr, args))}]"
@@ -60,7 +68,7 @@ def outer_types(declared: Any) -> tuple[type, ...] | None:
     if declared is None:
         return (type(None),)
     origin, args = get_origin(declared), get_args(declared)
-    if origin is Union or origin is types.UnionType:
+    if is_union(declared):
         found: list[type] = []
         for arg in args:
             outer = outer_types(arg)
@@ -84,42 +92,57 @@ def outer_types(declared: Any) -> tuple[type, ...] | None:
     return (cls,) if isinstance(cls, type) else None
 
 
-def has_portables(declared: Any) -> bool:
-    """True if an end of a channel or a reference may be in a value of this type."""
-    return any(isinstance(part, type) and issubclass(part, tuple(PORTABLE)) for part in _parts(declared, set()))
+@dataclass(frozen=True)
+class Contents:
+    """What may be somewhere inside the values of a type."""
+
+    #: Ends of channels or references.
+    portables: bool
+    #: Anything: the type says Any somewhere, or names a container without saying of what.
+    anything: bool
+    #: Numpy arrays.
+    arrays: bool
+    #: Views of the encoded bytes: they would show what comes into the same memory later.
+    views: bool
 
 
-def holds(declared: Any, cls: type) -> bool:
-    """True if the type names this very class somewhere."""
-    return any(part is cls for part in _parts(declared, set()))
+def contents(declared: Any) -> Contents:
+    """Look through a type and through the fields of its classes. CodecError: no link can carry some class in it."""
+    nodes = list(_nodes(inspect.type_info(declared)))
+    classes = {node.cls for node in nodes if isinstance(node, inspect.CustomType)}
+    portables = {cls for cls in classes if issubclass(cls, tuple(PORTABLE))}
+    arrays = {cls for cls in classes if cls is array_class()}
+    for cls in classes - portables - arrays - {object}:
+        raise CodecError(
+            f"{_plain_name(cls)} is no data: a dataclass, msgspec.Struct, NamedTuple or TypedDict can cross a link"
+        )
+    return Contents(
+        portables=bool(portables),
+        anything=object in classes or any(isinstance(node, inspect.AnyType) for node in nodes),
+        arrays=bool(arrays),
+        views=any(isinstance(node, inspect.MemoryViewType | inspect.RawType) for node in nodes),
+    )
 
 
-def _parts(declared: Any, seen: set[Any]) -> Iterator[Any]:
-    """Every class that the type names, the fields of its classes included, each once."""
-    origin = get_origin(declared)
-    cls = origin if isinstance(origin, type) else declared
-    key = (cls, get_args(declared)) if origin is not None else declared
-    try:
-        if key in seen:
-            return
-        seen.add(key)
-    except TypeError:
-        pass
-    yield cls
-    if not (isinstance(cls, type) and issubclass(cls, tuple(PORTABLE))):
-        for arg in get_args(declared):
-            yield from _parts(arg, seen)
-    for field in _fields(cls):
-        yield from _parts(field, seen)
+def array_class() -> type | None:
+    """The class of numpy's arrays. None while nobody has imported numpy: then no value and no type can be one."""
+    numpy = sys.modules.get("numpy")
+    return None if numpy is None else numpy.ndarray
 
 
-def _fields(cls: Any) -> list[Any]:
-    if not isinstance(cls, type) or issubclass(cls, enum.Enum):
-        return [cls.__supertype__] if hasattr(cls, "__supertype__") else []
-    named = dataclasses.is_dataclass(cls) or hasattr(cls, "__struct_fields__")
-    if not (named or hasattr(cls, "_fields") or typing.is_typeddict(cls)):
-        return []
-    try:
-        return list(typing.get_type_hints(cls).values())
-    except (NameError, TypeError):
-        return []
+def _nodes(info: inspect.Type) -> Iterator[inspect.Type]:
+    """Every type within a type, each once."""
+    seen: dict[int, Any] = {}
+    waiting: list[Any] = [info]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen[id(node)] = node
+        if isinstance(node, inspect.Type):
+            yield node
+        for name in node.__struct_fields__:
+            value = getattr(node, name)
+            for part in value if isinstance(value, tuple) else (value,):
+                if isinstance(part, inspect.Type | inspect.Field):
+                    waiting.append(part)
