@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from actorpar.nodes.errors import ProtocolError
 from actorpar.nodes.protocol import frame as frames
+from actorpar.nodes.protocol.frame import HEADER, FrameReader
 from actorpar.nodes.protocol.inbound import Inbound
 from actorpar.nodes.protocol.outbound import Outbound
 
@@ -89,3 +90,61 @@ def test_net38_fragments_are_received_into_their_place() -> None:
     outbound.message(frames.ITEMS, 1, b"head", [large, b"", large[:70_000]])
     (told,) = feed(reading(Inbound()), bytes_of(outbound), [1 << 19])
     assert told == (frames.ITEMS, 1, b"head", [large, b"", large[:70_000]])
+
+
+def test_net38_the_bytes_of_a_fragment_are_never_copied_whole() -> None:
+    """After a fragment the next header is read alone, so that what follows it arrives in its place."""
+    outbound, inbound = Outbound(resumable=False), Inbound()
+    outbound.message(frames.ITEMS, 1, b"", [bytes(3 << 20)])
+    reader, wire, in_place = reading(inbound), memoryview(bytes_of(outbound)), 0
+    while wire:
+        view = reader.buffer()
+        parts = [part for assembly in inbound._assemblies.values() for part in assembly.parts]
+        in_place += len(view[: len(wire)]) if any(view.obj is part for part in parts) else 0
+        count = min(len(view), len(wire))
+        view[:count] = wire[:count]
+        wire = wire[count:]
+        reader.advance(count)
+    assert in_place >= 3 * (1 << 20) - frames.READ - frames.PLAIN  # all but what came with the first read
+
+
+def test_net38_small_frames_after_fragments_are_read_in_bulk_again() -> None:
+    outbound, reader = Outbound(resumable=False), reading(Inbound())
+    outbound.message(frames.ITEMS, 1, bytes(100_000))
+    outbound.message(frames.ITEMS, 1, b"small")
+    assert len(feed(reader, bytes_of(outbound))) == 2
+    assert len(reader.buffer()) > frames.READ
+
+
+@pytest.mark.parametrize("kind", sorted(frames.CONNECTION_KINDS))
+def test_net32_a_frame_of_a_connection_has_neither_number_nor_flags(kind: int) -> None:
+    assert len(feed(reading(Inbound()), frames.frame(kind, b"x"))) == 1
+    for facts in ({"seq": 1}, {"flags": frames.TABLE}, {"flags": frames.BEGIN}):
+        with pytest.raises(ProtocolError):
+            feed(reading(Inbound()), frames.frame(kind, b"x", **facts))
+
+
+@pytest.mark.parametrize("kind", sorted(set(range(256)) - frames.CONNECTION_KINDS - frames.SESSION_KINDS))
+def test_net40_a_frame_of_an_unknown_kind_ends_the_link(kind: int) -> None:
+    for flags in (0, frames.FRAGMENT):
+        with pytest.raises(ProtocolError):
+            feed(reading(Inbound()), frames.frame(kind, b"x", flags=flags))
+
+
+@pytest.mark.parametrize("kind", [frames.HELLO, frames.WELCOME, frames.REFUSED])
+def test_net31_before_the_handshake_each_of_its_frames_is_told(kind: int) -> None:
+    assert feed(FrameReader(), frames.frame(kind, b"x")) == [(kind, 0, b"x", [])]
+
+
+def test_net38_a_fragment_may_not_cross_the_border_of_a_part_nor_be_empty() -> None:
+    begin = frames.frame(frames.ITEMS, frames.table([10, 10]), lane=1, flags=frames.BEGIN, seq=1)
+    for size in (0, 11, 20):
+        with pytest.raises(ProtocolError):
+            feed(reading(Inbound()), begin + HEADER.pack(size, frames.ITEMS, frames.FRAGMENT, 0, 1, 2) + bytes(size))
+
+
+def test_net38_a_lane_has_one_large_message_under_way() -> None:
+    begin = frames.table([10])
+    wire = [frames.frame(frames.ITEMS, begin, lane=1, flags=frames.BEGIN, seq=seq) for seq in (1, 2)]
+    with pytest.raises(ProtocolError, match="second large message"):
+        feed(reading(Inbound()), b"".join(wire))

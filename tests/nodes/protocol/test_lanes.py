@@ -226,3 +226,76 @@ def test_net38_a_lane_that_falls_empty_keeps_nothing_of_its_turn() -> None:
         outbound.message(frames.ITEMS, 2, b"x")
         assert [lane for _, lane, _, _ in feed(reader, bytes_of(outbound))] == [1, 2]
         assert {lane.deficit for lane in outbound._idle} == {QUANTUM}
+
+
+def test_net40_what_fits_the_limit_exactly_begins_together() -> None:
+    outbound = Outbound(resumable=False, message_limit=300 * KIB)
+    for lane, size in enumerate([150, 150, 1, 80, 70], 1):
+        outbound.message(frames.ITEMS, lane, b"", [bytes(size * KIB)])
+    order = []
+    while out := outbound.take(1):
+        _, _, flags, _, lane, _ = HEADER.unpack(out[0])
+        order.append((lane, flags))
+    begun = [lane for lane, flags in order if flags == frames.BEGIN]
+    assert begun == [1, 2, 4, 5]  # the small one of lane 3 is a frame of its own
+    last = {lane: at for at, (lane, _) in enumerate(order)}
+    first = {lane: at for at, (lane, flags) in reversed(list(enumerate(order))) if flags == frames.BEGIN}
+    assert first[2] < last[1] < first[4]  # the first two are under way together, the others wait for them
+    assert first[5] < last[4]  # and go together, too
+
+
+def test_net40_a_message_beyond_the_limit_goes_alone_for_the_peer_to_judge() -> None:
+    outbound = Outbound(resumable=False, message_limit=100 * KIB)
+    for lane in (1, 2, 3):
+        outbound.message(frames.ITEMS, lane, bytes(150 * KIB))
+    assert [lane for _, lane, _, _ in feed(reading(Inbound()), bytes_of(outbound))] == [1, 2, 3]
+    assert not outbound.pending
+
+
+@pytest.mark.parametrize("say", ["connection", "control", "message"])
+def test_net39_whatever_waits_is_pending_and_so_is_what_has_to_be_sent_again(say: str) -> None:
+    outbound = Outbound(resumable=True)
+    assert not outbound.pending
+    if say == "connection":
+        outbound.connection(frames.HEARTBEAT, b"beat")
+    elif say == "control":
+        outbound.control(b"control")
+    else:
+        outbound.message(frames.ITEMS, 1, b"data")
+    assert outbound.pending
+    bytes_of(outbound)
+    assert not outbound.pending
+    outbound.resume(1)
+    assert outbound.pending == (say != "connection")  # what belonged to the old connection is not said again
+
+
+def test_net33_what_is_sent_again_comes_before_all_that_is_new() -> None:
+    outbound, inbound = Outbound(resumable=True), Inbound()
+    for number in range(5):
+        outbound.message(frames.ITEMS, 1, b"old %d" % number)
+    first = bytes_of(outbound)
+    feed(reading(inbound), first[: len(first) // 2])
+    outbound.control(b"new")
+    outbound.resume(inbound.next_seq)
+    outbound.connection(frames.HEARTBEAT, b"beat")
+    told = feed(reading(inbound), bytes_of(outbound, 1))
+    assert [body for _, _, body, _ in told] == [b"beat", b"old 2", b"old 3", b"old 4", b"new"]
+
+
+def test_net33_a_session_can_be_resumed_from_each_frame_that_is_retained_and_from_no_other() -> None:
+    outbound = Outbound(resumable=True)
+    for _ in range(4):
+        outbound.message(frames.ITEMS, 1, b"x")
+    bytes_of(outbound)
+    outbound.acked(3)
+    assert [outbound.can_resume(number) for number in range(7)] == [False, False, False, True, True, True, False]
+    outbound.acked(3)  # told twice
+    assert outbound.unacked == 2 * (HEADER.size + 1)
+
+
+def test_net32_over_a_pipe_nothing_is_retained() -> None:
+    outbound = Outbound(resumable=False)
+    outbound.message(frames.ITEMS, 1, bytes(100 * KIB))
+    bytes_of(outbound)
+    assert outbound.unacked == 0
+    assert not outbound.can_resume(1)
