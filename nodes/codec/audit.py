@@ -1,18 +1,25 @@
-"""No pickle on a link: a node that has started is told of every class that pickle looks up, and of every marshal.
+"""No pickle on a link: a node that has started takes note of every class that pickle looks up, and of every marshal.
 
-Python calls audit hooks at both (PEP 578). The hook cannot be removed; where something of the program itself needs
-pickle, as multiprocessing does at the start of a child, it is done inside `allowed`.
+Python calls audit hooks at both (PEP 578). The hook cannot be removed, and it does not refuse: a program may unpickle
+its own files. What was noted tells that no link did; where something of the program needs pickle while that is looked
+at, as multiprocessing does at the start of a child, it is done inside `allowed`.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import Any
+from types import FrameType
+from typing import Any, Final
 
-#: Events of this process since the hook was set, outside of `allowed`.
-events: list[str] = []
+WATCHED: Final = frozenset({"pickle.find_class", "marshal.loads"})
+
+#: What was noted last, since the hook was set and outside of `allowed`: the event, and the line that caused it.
+events: collections.deque[str] = collections.deque(maxlen=1000)
+#: How often, of each.
+counts: collections.Counter[str] = collections.Counter()
 _state = {"installed": False, "allowed": 0}
 
 
@@ -34,15 +41,19 @@ def allowed() -> Iterator[None]:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if event == "pickle.find_class" and not _state["allowed"]:
-        events.append(f"{event} {args}")
-    elif event == "marshal.loads" and not _state["allowed"] and not _importing():
-        events.append(event)
+    if event not in WATCHED or _state["allowed"]:
+        return
+    frame = sys._getframe(1)
+    if event == "marshal.loads":
+        if _is_importing(frame):
+            return
+        args = ()
+    counts[event] += 1
+    events.append(f"{event} {'.'.join(map(str, args))} at {frame.f_code.co_filename}:{frame.f_lineno}")
 
 
-def _importing() -> bool:
+def _is_importing(frame: FrameType | None) -> bool:
     """True while a module is imported, which loads its code by marshal."""
-    frame: Any = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True

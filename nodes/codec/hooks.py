@@ -119,6 +119,6 @@ def _is_of(array: Any, declared: Any) -> bool:
     """Whether an array has the dtype of `NDArray[float64]`."""
     for arg in get_args(declared)[1:]:
         for scalar in get_args(arg):
-            if isinstance(scalar, type) and not issubclass(array.dtype.type, scalar):
+            if scalar is not Any and isinstance(scalar, type) and not issubclass(array.dtype.type, scalar):
                 raise CodecError(f"an array of {scalar.__name__} is declared, and one of {array.dtype} came")
     return True
