@@ -1,13 +1,19 @@
-"""Connect to the node at an address."""
+"""Connect to the node at an address.
+
+Every place that a name resolves to is tried in turn, and has its share of the time. A Unix socket whose backlog is full
+refuses for the moment only: its node is busy, and is asked again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from .address import Address
-from .errors import InvalidAddress, Unreachable
+from actorpar.channels import env
+
+from .address import Address, Target, resolve
+from .errors import Unreachable
 from .peercred import check_owner
 from .stream import Stream
 
@@ -16,35 +22,63 @@ if TYPE_CHECKING:
 
 #: Seconds that a connection may take.
 CONNECT: Final = 5.0
+#: Seconds between two attempts at a Unix socket whose backlog is full.
+BACKLOG_PAUSE: Final = 0.02
 
 
 async def dial(address: Address, credentials: Credentials | None = None) -> Stream:
-    """A connection to the address. Unreachable, InvalidAddress for a host that does not resolve."""
-    loop = asyncio.get_running_loop()
-    family, target = await _resolve(address)
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setblocking(False)
+    """A connection to the address. Unreachable, InvalidAddress for a host that does not resolve.
+
+    With credentials TLS is spoken, except over a Unix socket. Cancelled, it leaves no connection.
+    """
     try:
         async with asyncio.timeout(CONNECT):
-            await loop.sock_connect(sock, target)
-        if address.is_unix:
-            check_owner(sock)
-    except (OSError, TimeoutError) as error:
-        sock.close()
-        raise Unreachable(f"no node can be reached at {address}: {error or 'it does not answer'}") from error
+            sock = await (_connect_unix(address.path) if address.is_unix else _connect_tcp(address))
+    except (OSError, TimeoutError) as error:  # a TimeoutError of ours has no text
+        raise Unreachable(f"no node can be reached at {address}: {error if str(error) else 'no answer'}") from error
+    try:
+        context = None if credentials is None or address.is_unix else credentials.client_context()
+        return Stream(sock, tls=context)
     except BaseException:
         sock.close()
         raise
-    if credentials is None or address.is_unix:
-        return Stream(sock)
-    return Stream(sock, tls=credentials.client_context())
 
 
-async def _resolve(address: Address) -> tuple[int, Any]:
-    if address.is_unix:
-        return socket.AF_UNIX, address.path
+async def _connect_tcp(address: Address) -> socket.socket:
+    targets = await resolve(address)
+    failure: OSError = TimeoutError()
+    for number, target in enumerate(targets):
+        try:
+            async with asyncio.timeout(CONNECT / (len(targets) - number + 1) if number + 1 < len(targets) else None):
+                return await _connect(target)
+        except OSError as error:  # TimeoutError is one
+            failure = error
+    raise failure
+
+
+async def _connect(target: Target) -> socket.socket:
+    sock = socket.socket(target[0], socket.SOCK_STREAM)
+    sock.setblocking(False)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise InvalidAddress(f"{address} does not resolve: {error}") from error
-    return found[0][0], found[0][4]
+        await asyncio.get_running_loop().sock_connect(sock, target[1])
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _connect_unix(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        while True:
+            try:
+                sock.connect(path)
+                break
+            except BlockingIOError:  # the loops take it for a connection under way, which it is not
+                await env.sleep(BACKLOG_PAUSE)
+        check_owner(sock)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -5,21 +5,26 @@ used directly: `sendmsg` of what one turn has gathered, `recv_into` where the fr
 kernel has no more. It is the same on asyncio's loop and on uvloop.
 
 Invariants
-- What `write` was given and the kernel did not take is kept, in order, and goes first (NET-37); until it is gone,
-  `write` takes nothing more.
+- What `write` was given and the kernel did not take is kept, in order, and goes on exactly there (NET-37). Who was told
+  False is told `writable` once it is gone.
 - The sink is told `closed` exactly once, after which nothing is read or written.
-- `beat` runs in another thread; it and `write` share a lock, and it never writes into the middle of a frame.
+- The socket is watched for room only while the kernel has refused bytes that may go; before the handshake of TLS is
+  over that is its own, and what was written waits.
+- `beat` runs in another thread. It and all that writes, encrypts or decrypts share a lock, for OpenSSL has none; the
+  sink is never called under it. `beat` never writes into the middle of a frame.
 """
 
 from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import socket
 import ssl
-import threading
 from itertools import islice
 from typing import Any, Final, Protocol
+
+from actorpar.channels import env
 
 from .errors import ProtocolError
 
@@ -29,6 +34,8 @@ READ_TURN: Final = 1 << 20
 GATHER: Final = 512
 #: Bytes that TLS takes at a time.
 TLS_WRITE: Final = 256 * 1024
+#: What the kernel keeps of a Unix socket in each direction, if its limits allow.
+UNIX_BUFFER: Final = 1 << 20
 
 
 class Sink(Protocol):
@@ -48,21 +55,25 @@ class Sink(Protocol):
 
 
 class Stream:
-    """One connection, made on the loop that uses it. With `tls`, `start` shakes hands as a server or a client."""
+    """One connection, made on the loop that uses it. With `tls`, `start` shakes hands as a server or a client.
+
+    The socket belongs to the stream. It may be a pipe (one of a `socketpair`), a Unix socket, or TCP.
+    """
 
     def __init__(self, sock: socket.socket, *, tls: ssl.SSLContext | None = None, server: bool = False) -> None:
         sock.setblocking(False)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF) if sock.family == socket.AF_UNIX else ():
-            sock.setsockopt(socket.SOL_SOCKET, option, 1 << 20)
+            sock.setsockopt(socket.SOL_SOCKET, option, UNIX_BUFFER)
         self._socket = sock
         self._loop = asyncio.get_running_loop()
         self._sink: Sink | None = None
         self._rest: collections.deque[Any] = collections.deque()
-        self._lock = threading.Lock()
+        self._lock = env.Lock()
         self._unsent = memoryview(b"")  # ciphertext
-        self._waits = False  # for the socket to become writable
+        self._watches = False  # for the socket to have room
+        self._owes = False  # `writable`, to the sink that was told False
         self._tls: ssl.SSLObject | None = None
         if tls is not None:
             self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -92,21 +103,19 @@ class Stream:
     # -- writing
 
     def write(self, buffers: list[Any]) -> bool:
-        """Write now. False: a rest is kept; `writable` is told when it is gone, and write nothing before."""
+        """Write whole frames now, in bytes-like pieces whose `len` is their size. An error is told by `closed`, soon.
+
+        False: a rest is kept, and `writable` tells when it is gone.
+        """
         if self.is_closed:
             return True
         with self._lock:
             self._rest += buffers
-            try:
-                self._push()
-            except OSError as error:
-                self._loop.call_soon(self._close, error)
-                return True
-            done = not self._rest and not self._ciphertext()
-        if not done and not self._waits:
-            self._waits = True
-            self._loop.add_writer(self._socket.fileno(), self._drained)
-        return done
+            full = self._push()
+        if full:
+            self._watch()
+        self._owes = full or bool(self._rest)
+        return not self._owes
 
     def beat(self, frame: bytes) -> None:
         """From another thread: push what is kept, or write this frame if nothing is (NET-41)."""
@@ -115,39 +124,67 @@ class Stream:
         try:
             if not self._rest and not self._ciphertext():
                 self._rest.append(frame)
-            self._push()
-        except OSError:
-            pass  # the loop will see it, too
+            full = self._push()
         finally:
             self._lock.release()
+        if full:
+            self._soon(self._watch)
+
+    def _soon(self, step: Any, *args: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(step, *args)
+
+    def _watch(self) -> None:
+        if not self._watches and not self.is_closed:
+            self._watches = True
+            self._loop.add_writer(self._socket.fileno(), self._drain)
+
+    def _drain(self) -> None:
+        """The socket has room again."""
+        with self._lock:
+            if self._push():
+                return
+        self._watches = False
+        self._loop.remove_writer(self._socket.fileno())
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._owes and not self._rest and self._sink is not None:
+            self._owes = False
+            self._sink.writable()
 
     def _ciphertext(self) -> bool:
         return bool(self._unsent) or (self._tls is not None and self._out.pending > 0)
 
-    def _push(self) -> None:
-        """Write until nothing is left or the kernel takes no more."""
+    def _push(self) -> bool:
+        """Under the lock: write all that may go. True: the kernel takes no more for now. An error closes, soon."""
         try:
             if self._tls is not None:
                 self._push_tls()
             else:
                 while self._rest:
-                    self._sent(self._socket.sendmsg(islice(self._rest, GATHER)))
+                    self._took(self._socket.sendmsg(islice(self._rest, GATHER)))
         except (BlockingIOError, InterruptedError):
-            pass
+            return True
+        except OSError as error:
+            self._rest.clear()
+            self._soon(self._close, error)
+        return False
 
-    def _sent(self, count: int) -> None:
+    def _took(self, count: int) -> None:
+        """The kernel took so many bytes; an empty buffer is gone with what stands before it."""
         rest = self._rest
         self.sent += count
-        while count:
+        while rest:
             size = len(rest[0])
             if size > count:
-                rest[0] = memoryview(rest[0])[count:]
+                if count:
+                    rest[0] = memoryview(rest[0])[count:]
                 return
             count -= size
             rest.popleft()
 
     def _push_tls(self) -> None:
-        assert self._tls is not None
         while True:
             if self._ciphertext():
                 self._send_cipher()
@@ -166,11 +203,11 @@ class Stream:
                 size += len(self._rest[0])
                 pieces.append(self._rest.popleft())
             first = b"".join(pieces)
-        view = memoryview(first)
-        if len(view) > TLS_WRITE:
-            self._rest.appendleft(view[TLS_WRITE:])
-            view = view[:TLS_WRITE]
-        self._tls.write(view)
+        if first:
+            view = memoryview(first)
+            done = self._tls.write(view[:TLS_WRITE])
+            if done < len(view):
+                self._rest.appendleft(view[done:])
 
     def _send_cipher(self) -> None:
         while self._unsent or self._out.pending:
@@ -179,21 +216,6 @@ class Stream:
             count = self._socket.send(self._unsent)
             self.sent += count
             self._unsent = self._unsent[count:]
-
-    def _drained(self) -> None:
-        """The socket is writable again."""
-        with self._lock:
-            try:
-                self._push()
-            except OSError as error:
-                self._loop.call_soon(self._close, error)
-                return
-            if self._rest or self._ciphertext():
-                return
-        self._waits = False
-        self._loop.remove_writer(self._socket.fileno())
-        if self._sink is not None and not self._shaking:
-            self._sink.writable()
 
     # -- reading
 
@@ -208,9 +230,7 @@ class Stream:
 
     def _read(self) -> None:
         left = READ_TURN
-        while left > 0 and not self.is_closed:
-            if self._sink is None:
-                return
+        while left > 0 and self._sink is not None:
             view = self._sink.buffer()
             try:
                 count = self._socket.recv_into(view)
@@ -227,7 +247,7 @@ class Stream:
 
     def _read_tls(self) -> None:
         left = READ_TURN
-        while left > 0 and not self.is_closed:
+        while left > 0 and self._sink is not None:
             try:
                 count = self._socket.recv_into(self._cipher)
             except (BlockingIOError, InterruptedError):
@@ -237,7 +257,8 @@ class Stream:
                 return
             left -= count
             self.received += count
-            self._in.write(self._cipher[:count])
+            with self._lock:
+                self._in.write(self._cipher[:count])
             if self._shaking:
                 self._shake()
             if not self._shaking:
@@ -245,33 +266,41 @@ class Stream:
 
     def _decrypt(self) -> None:
         assert self._tls is not None
-        while not self.is_closed:
-            assert self._sink is not None
+        while self._sink is not None:
             view = self._sink.buffer()
-            try:
-                count = int(self._tls.read(len(view), view))
-            except ssl.SSLWantReadError:
-                return
-            except ssl.SSLZeroReturnError:
-                count = 0
+            with self._lock:
+                try:
+                    count = int(self._tls.read(len(view), view))
+                except ssl.SSLWantReadError:
+                    break
+                except ssl.SSLZeroReturnError:
+                    count = 0
             if not count:
                 self._close(None)
                 return
             self._sink.advance(count)
+        if self._out.pending:
+            self._flush()  # TLS answers for itself: a new key was asked for
 
     def _shake(self) -> None:
         """Go on with the handshake of TLS."""
         assert self._tls is not None
         try:
             self._tls.do_handshake()
+            self._shaking = False
         except ssl.SSLWantReadError:
-            self.write([])
-            return
-        except ssl.SSLError:
-            self.write([])  # the alert, for the other side to know
-            raise
-        self._shaking = False
-        self.write([])
+            pass
+        finally:
+            self._flush()  # our part, or the alert that tells the other side why not
+
+    def _flush(self) -> None:
+        """Push what TLS has to say, and what waited for it."""
+        with self._lock:
+            full = self._push()
+        if full:
+            self._watch()
+        else:
+            self._settle()
 
     # -- closing
 
@@ -294,7 +323,7 @@ class Stream:
             self._loop.remove_writer(number)
         with self._lock:
             self._socket.close()
-        self._rest.clear()
+            self._rest.clear()
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.closed(error)
