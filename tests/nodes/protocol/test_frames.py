@@ -148,3 +148,31 @@ def test_net38_a_lane_has_one_large_message_under_way() -> None:
     wire = [frames.frame(frames.ITEMS, begin, lane=1, flags=frames.BEGIN, seq=seq) for seq in (1, 2)]
     with pytest.raises(ProtocolError, match="second large message"):
         feed(reading(Inbound()), b"".join(wire))
+
+
+def test_net37_two_reads_may_meet_anywhere_in_small_and_large_frames() -> None:
+    outbound = Outbound(resumable=False)
+    sent = [(1, b"a", []), (2, b"b", [b"c"]), (3, bytes(range(256)) * 300, []), (1, b"last", [])]
+    for lane, body, buffers in sent:
+        outbound.message(frames.ITEMS, lane, body, buffers)
+    wire = bytes_of(outbound)
+    begins = wire.index(bytes([frames.ITEMS, frames.BEGIN]))
+    for cut in [*range(1, begins + 100), *range(len(wire) - 60, len(wire))]:
+        told = feed(reading(Inbound()), wire, [cut, 1 << 20])
+        assert sorted((lane, body, buffers) for _, lane, body, buffers in told) == sorted(sent)
+
+
+@pytest.mark.parametrize("sizes", [[1], [7], [HEADER.size], [33, 5], [1 << 20]])
+def test_net33_duplicates_are_passed_over_in_any_pieces_and_what_follows_them_is_told(sizes: list[int]) -> None:
+    inbound = Inbound()
+    inbound.next_seq = 5
+    wire = [
+        frames.frame(frames.ITEMS, b"old", lane=1, seq=2),
+        frames.frame(frames.ITEMS, bytes([255]) * 1000, lane=1, flags=frames.FRAGMENT, seq=3),
+        frames.frame(frames.ITEMS, bytes([255]) * 10, lane=1, flags=frames.FRAGMENT, seq=4),
+        frames.frame(frames.ITEMS, b"new", lane=1, seq=5),
+        frames.frame(frames.HEARTBEAT, b""),
+    ]
+    told = feed(reading(inbound), b"".join(wire), sizes)
+    assert [body for _, _, body, _ in told] == [b"new", b""]
+    assert (inbound.duplicates, inbound.next_seq) == (3, 6)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from actorpar.nodes.errors import ProtocolError
 from actorpar.nodes.protocol import frame as frames
-from actorpar.nodes.protocol.frame import GREETING, HEADER, PLAIN, FrameReader
-from actorpar.nodes.protocol.inbound import Inbound
+from actorpar.nodes.protocol.frame import GREETING, HEADER, LARGEST_FRAGMENT, PLAIN, FrameReader
+from actorpar.nodes.protocol.inbound import ASSEMBLIES, Inbound
 from actorpar.nodes.protocol.liveness import FRAME_DEADLINE, Liveness, Stuck
 from actorpar.nodes.protocol.outbound import Outbound
 
@@ -228,3 +228,48 @@ def test_a06_time_in_which_this_loop_was_blocked_is_no_delay_of_the_frame() -> N
     liveness.tick(1.0, 7)
     assert not [each for each in liveness.tick(500.0, 7) if isinstance(each, Stuck)]
     assert not [each for each in liveness.tick(500.5, 7) if isinstance(each, Stuck)]
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ((PLAIN + 1, frames.ITEMS, 0, 0, 1, 1), "frame"),
+        ((PLAIN + 1, frames.ACK, 0, 0, 0, 0), "frame"),
+        ((10, frames.ITEMS, 0, 1, 1, 1), "frame"),
+        ((10, frames.ITEMS, 8, 0, 1, 1), "frame"),
+        ((10, frames.ITEMS, frames.TABLE | frames.BEGIN, 0, 1, 1), "frame"),
+        ((LARGEST_FRAGMENT + 1, frames.ITEMS, frames.FRAGMENT, 0, 1, 2), "fragment"),
+        ((10, frames.ACK, frames.FRAGMENT, 0, 1, 2), "fragment"),
+        ((10, frames.ITEMS, frames.FRAGMENT, 1, 1, 2), "fragment"),
+    ],
+)
+def test_a07_a_header_that_makes_no_sense_is_refused_before_its_payload_comes(
+    header: tuple[int, ...], code: str
+) -> None:
+    reader = reading(Inbound(message_limit=4 * MIB))
+    if code == "fragment":
+        feed(reader, frames.frame(frames.ITEMS, frames.table([2 * MIB]), lane=1, flags=frames.BEGIN, seq=1))
+    with pytest.raises(ProtocolError) as refused:
+        feed(reader, HEADER.pack(*header))
+    assert refused.value.code == code
+
+
+def test_net40_large_messages_under_way_are_bounded_in_number_on_both_sides() -> None:
+    outbound, inbound = Outbound(resumable=False), Inbound()
+    for lane in range(ASSEMBLIES + 2):
+        outbound.message(frames.ITEMS, lane, bytes(PLAIN + 1))
+    reader = reading(inbound)
+    for _ in range(ASSEMBLIES):
+        feed(reader, b"".join(map(bytes, outbound.take(1))))
+    assert len(inbound._assemblies) == ASSEMBLIES
+    begin = frames.table([10])
+    with pytest.raises(ProtocolError, match="too many"):
+        feed(reader, frames.frame(frames.ITEMS, begin, lane=1 << 20, flags=frames.BEGIN, seq=inbound.next_seq))
+    inbound.next_seq -= 1  # that frame was not the sender's
+    told = feed(reading(inbound), bytes_of(outbound))
+    assert len(told) == ASSEMBLIES + 2
+
+
+def test_net40_a_large_message_of_no_bytes_is_refused() -> None:
+    with pytest.raises(ProtocolError):
+        feed(reading(Inbound()), frames.frame(frames.ITEMS, frames.table([0, 0]), lane=1, flags=frames.BEGIN, seq=1))
