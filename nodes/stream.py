@@ -42,7 +42,8 @@ class Sink(Protocol):
     """Who gets what comes."""
 
     def buffer(self) -> memoryview:
-        """Where to receive into."""
+        """Where to receive into; never empty."""
+        raise NotImplementedError
 
     def advance(self, count: int) -> None:
         """So many bytes came. ProtocolError closes the stream."""
