@@ -162,7 +162,7 @@ def test_net37_two_reads_may_meet_anywhere_in_small_and_large_frames() -> None:
         assert sorted((lane, body, buffers) for _, lane, body, buffers in told) == sorted(sent)
 
 
-@pytest.mark.parametrize("sizes", [[1], [7], [HEADER.size], [33, 5], [1 << 20]])
+@pytest.mark.parametrize("sizes", [[1], [7], [HEADER.size], [33, 5], [100, 1 << 20], [1 << 20]])
 def test_net33_duplicates_are_passed_over_in_any_pieces_and_what_follows_them_is_told(sizes: list[int]) -> None:
     inbound = Inbound()
     inbound.next_seq = 5
