@@ -2,8 +2,12 @@
 
 A handler that computes for long keeps the loop from writing heartbeats; the node lives all the same. This thread looks
 twice a second when the loop ran last. Is that long ago, it writes the heartbeats itself, each with the age of that
-moment, and keeps the stack that blocks the loop, which is logged once. Only a process that does not run at all, or
-that holds the interpreter's lock for seconds, is silent.
+moment, and keeps the stack that blocks the loop. Only a process that does not run at all, or that holds the
+interpreter's lock for seconds, is silent.
+
+Invariants
+- One thread for each node, that ends with it. What fails in it is logged, and it goes on.
+- A stall is told once, until the loop has run again.
 """
 
 from __future__ import annotations
@@ -13,14 +17,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from actorpar.channels import env
 
 from .protocol import frame as frames
-
-if TYPE_CHECKING:
-    from .stream import Stream
 
 logger = logging.getLogger("actorpar.nodes")
 
@@ -28,12 +29,25 @@ logger = logging.getLogger("actorpar.nodes")
 LOOK: Final = 0.5
 #: Seconds without a tick after which the loop is late.
 LATE: Final = 1.0
+#: Frames of the stack that are kept, the innermost.
+STACK: Final = 8
+
+
+class Beating(Protocol):
+    """A stream, as this thread knows it."""
+
+    def beat(self, frame: bytes) -> None:
+        """Write the frame, from this thread."""
 
 
 class Heartbeat:
-    """Watches one loop, and writes to the streams of its node while it is late. `tick` is called by the loop."""
+    """Watches the loop of the thread that makes it, and writes to the streams of its node while that loop is late.
 
-    def __init__(self, streams: Callable[[], Iterable[Stream]], stalled: Callable[[float, str], None]) -> None:
+    streams  what to write to, asked in the thread of the heartbeat
+    stalled  called there, once for each stall, with the age of the last tick and the stack of the loop's thread
+    """
+
+    def __init__(self, streams: Callable[[], Iterable[Beating]], stalled: Callable[[float, str], None]) -> None:
         self._streams = streams
         self._stalled = stalled
         self._ticked = env.clock()
@@ -48,6 +62,16 @@ class Heartbeat:
         self._ticked = env.clock()
         self._told = False
 
+    def look(self) -> None:
+        """Speak for the loop if it is late."""
+        age = env.clock() - self._ticked
+        if age < LATE:
+            return
+        self._speak(age)
+        if not self._told:
+            self._told = True
+            self._stalled(age, self._stack())
+
     def close(self) -> None:
         """End the thread."""
         self._stop.set()
@@ -55,19 +79,17 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK):
-            age = env.clock() - self._ticked
-            if age >= LATE:
-                self._speak(age)
+            try:
+                self.look()
+            except Exception:
+                logger.exception("the heartbeat failed, and goes on")
 
     def _speak(self, age: float) -> None:
-        beat = frames.frame(frames.HEARTBEAT, int(age * 1000).to_bytes(4, "little"))
+        beat = frames.frame(frames.HEARTBEAT, min(int(age * 1000), 2**32 - 1).to_bytes(4, "little"))
         for stream in list(self._streams()):
             stream.beat(beat)
-        if not self._told:
-            self._told = True
-            self._stalled(age, self._stack())
 
     def _stack(self) -> str:
         """What the thread of the loop does now."""
         frame = sys._current_frames().get(self._loop_thread)
-        return "" if frame is None else "".join(traceback.format_stack(frame)[-8:])
+        return "" if frame is None else "".join(traceback.format_stack(frame)[-STACK:])

@@ -43,6 +43,12 @@ SEAM_USERS = {
     ("actorpar/fetch/retry.py", "random"): "the type of the generator it is given; it draws from no other",
     ("actorpar/fetch/pipeline.py", "concurrent.futures.ThreadPoolExecutor"): "the disk has threads of its own, for one "
     "that hangs must not take those of everybody else",
+    ("nodes/address.py", "socket"): "transport of links: resolves host names",
+    ("nodes/dial.py", "socket"): "transport of links: connects",
+    ("nodes/listener.py", "socket"): "transport of links: binds and accepts",
+    ("nodes/stream.py", "socket"): "transport of links: reads and writes",
+    ("nodes/peercred.py", "socket"): "transport of links: who is at the other end",
+    ("nodes/heartbeat.py", "threading"): "the thread of the heartbeat",
 }
 #: Test files that sleep for a reason of their own. Tests in virtual time may sleep as they like.
 SLEEPERS = {
