@@ -68,6 +68,7 @@ class Schema:
         self._views = inside.views
         self._plain = not (inside.portables or inside.anything or inside.arrays or inside.views)
         self._lift = lift_of(declared)
+        self._sized = declared is bytes or declared is bytearray
         self._expects_large = False  # so that the next large item is not encoded in vain before it is found
         self._kept: tuple[bytes, list[Any]] | None = None  # the batch that `decode` has refused, decoded item by item
 
@@ -90,11 +91,11 @@ class Schema:
         if self._plain and not self._expects_large:
             try:
                 body = self._pack(items)
+                if self._lift is None or len(body) < BESIDE:
+                    return body, []
+                lifted = self._lifted(items, len(body))
             except FAILURES as error:
                 raise self._cannot_go(error) from error
-            if self._lift is None or len(body) < BESIDE:
-                return body, []
-            lifted = self._lifted(items, len(body))
             return (body, []) if lifted is items else self._encode(lifted, port)
         if self.has_ends:
             return self._encode_ends(items, port)
@@ -110,6 +111,9 @@ class Schema:
         """The items with what is large marked; they themselves if nothing is. `size` is what they take unmarked."""
         assert self._lift is not None
         if size is not None and size < len(items) * WORTH_ASKING:
+            return items
+        if self._sized and max(map(len, items)) < BESIDE:
+            self._expects_large = False
             return items
         lifted = list(map(self._lift, items))
         self._expects_large = any(map(operator.is_not, lifted, items))

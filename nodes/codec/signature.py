@@ -98,9 +98,10 @@ class Signature:
         for check, value in zip(self._checks, args, strict=False):
             if check is not None:
                 check(value)
-        plain = args[: len(self._plain)]
-        values = (*plain, *(() if self._rest is None else (list(args[len(plain) :]),)), *kwargs.values())
-        body, buffers = schema.encode([values], port)
+        if names or self._rest is not None:
+            plain = args[: len(self._plain)]
+            args = (*plain, *(() if self._rest is None else (list(args[len(plain) :]),)), *kwargs.values())
+        body, buffers = schema.encode([args], port)
         return names, body, buffers
 
     def decode(self, count: int, names: tuple[str, ...], body: Any, buffers: list[Any], port: Port) -> Any:
@@ -109,6 +110,8 @@ class Signature:
         if len(sets) != 1:
             raise CodecError(f"{self.name}: {len(sets)} sets of arguments")
         values = sets[0]
+        if not names and self._rest is None:
+            return values, {}
         args = values[: min(count, len(self._plain))]
         rest = len(args)
         if self._rest is not None:

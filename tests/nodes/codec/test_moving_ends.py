@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import numpy
 import pytest
 from msgspec.msgpack import Ext
 
@@ -81,6 +82,16 @@ def test_net20_an_end_in_a_place_for_anything_is_refused_beside_ends_that_are_de
     assert port.open() == 0
     rx.close()
     other.close()
+
+
+@pytest.mark.parametrize("other", [object, Any, bytes, dict[str, object], numpy.ndarray])
+def test_a9_a_description_in_a_place_for_something_else_is_refused(other: Any, port: Ends) -> None:
+    place: Any = {"k": Ext(3, b"e1")} if other == dict[str, object] else Ext(3, b"e1")
+    body = msgspec.msgpack.encode([[Ext(3, b"e0"), place]])
+    with pytest.raises(CodecError):
+        schema_of(tuple[ap.Sender[int], other]).decode(body, [bytearray(1)], port)
+    assert len(port.accepted) <= 1
+    assert port.open() == 0
 
 
 @pytest.mark.parametrize("wrong", ["an int that is too large", "the end once more", "no end"])

@@ -166,6 +166,12 @@ def test_net40_what_says_any_somewhere_is_capped_on_both_sides(declared: Any) ->
     assert [type(each) for each in schema.decode_each(body, [], NoPort())] == [CodecError, CodecError]
 
 
+def test_net40_many_small_items_are_capped_together() -> None:
+    body = msgspec.msgpack.encode([[[]] * 1000] * (UNTYPED // 1000 + 1))
+    parts = schema_of(Any).decode_each(body, [], NoPort())
+    assert {type(part) for part in parts} == {CodecError}
+
+
 def test_net40_bytes_are_not_capped_wherever_they_are() -> None:
     large = bytes(UNTYPED * 2)
     assert through(Any, large) == [large]
@@ -186,6 +192,19 @@ def test_the_weight_of_a_text_is_its_length_without_the_contents_of_its_byte_str
     assert not is_heavy(body, weight)
 
 
+@pytest.mark.parametrize("size", [1, 2, 4, 8, 16, 17, 300, 70_000])
+def test_the_contents_of_extensions_weigh_nothing_or_little(size: int) -> None:
+    body = msgspec.msgpack.encode([msgspec.msgpack.Ext(1, bytes(size))] * 100)
+    assert is_heavy(body, 150)
+    assert not is_heavy(body, 2000)
+    least, most = 0, len(body)
+    while least < most:  # the weight itself
+        middle = (least + most) // 2
+        least, most = (middle + 1, most) if is_heavy(body, middle) else (least, middle)
+    head = {1: 2, 2: 2, 4: 2, 8: 2, 16: 2, 17: 3, 300: 4, 70_000: 6}[size]
+    assert least == 3 + 100 * (head + (size if size <= 16 else 0))
+
+
 def test_a_batch_that_is_not_all_right_is_looked_through_item_by_item_up_to_a_number_of_them() -> None:
     schema = schema_of(int)
     body = msgspec.msgpack.encode([None] * (MOST_PARTS + 1))
@@ -196,16 +215,17 @@ def test_a_batch_that_is_not_all_right_is_looked_through_item_by_item_up_to_a_nu
 @dataclass
 class Fragile:
     number: int
-    act: Any = None
 
     def __post_init__(self) -> None:
         if self.number == 7:
             raise ZeroDivisionError("seven")
 
 
-def test_what_a_class_of_the_program_raises_for_what_came_is_a_codec_error() -> None:
+@pytest.mark.parametrize("declared", [Fragile, Fragile | None, tuple[Fragile, Any]])
+def test_what_a_class_of_the_program_raises_for_what_came_is_a_codec_error(declared: Any) -> None:
+    item: Any = [{"number": 7}, 1] if declared == tuple[Fragile, Any] else {"number": 7}
     with pytest.raises(CodecError, match="ZeroDivisionError: seven"):
-        schema_of(Fragile).decode(msgspec.msgpack.encode([{"number": 7}]), [], NoPort())
+        schema_of(declared).decode(msgspec.msgpack.encode([item]), [], NoPort())
 
 
 @dataclass

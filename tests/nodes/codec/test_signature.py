@@ -105,6 +105,12 @@ def test_a9_arguments_that_do_not_fit_are_refused_where_they_come(count: int, na
         Signature(work).decode(count, names, msgspec.msgpack.encode([values]), [], NoPort())
 
 
+@pytest.mark.parametrize("count", [-1, -2, 0, 2, 3])
+def test_a9_the_number_of_arguments_that_is_told_is_the_number_that_came(count: int) -> None:
+    with pytest.raises(CodecError):
+        Signature(asking).decode(count, (), msgspec.msgpack.encode([["why"]]), [], NoPort())
+
+
 def test_a9_there_is_one_set_of_arguments() -> None:
     for sets in ([], [[1, []], [2, []]]):
         with pytest.raises(CodecError, match="sets of arguments"):
