@@ -77,6 +77,10 @@ class KeyRefused(NodeError):
     """A key or certificate file that is missing, malformed, or readable by others."""
 
 
+class OutOfSlabs(NodeError):
+    """There is no shared memory for so many bytes; they can go by the link."""
+
+
 class NotImportable(NodeError):
     """Code travels by name: this function or class cannot be imported by another node under its name."""
 

@@ -1,0 +1,297 @@
+"""Shared memory that a node lends to the other nodes of its host: large buffers cross without the kernel.
+
+The arena of a node is a few files in /dev/shm that it maps. A buffer is copied into a block of one, or was built there
+(`empty`), and what crosses the link is its descriptor: file, offset, size. The peer maps the file (`borrowed.py`) and
+says when it is done. Files and their pages are used again, for fresh pages cost as much as the copy.
+
+Close the links before the arena: what a peer has not mapped when the files go, it cannot get any more.
+
+Invariants
+- A block is used again only when nothing here stands on it and every loan of it came back. What a lost borrower may
+  still hold is never used again: it may be alive, and write.
+- The files together have at most `limit` bytes, and their pages are there before anything is written: a full
+  /dev/shm is OutOfSlabs, never a SIGBUS.
+- The files are removed at `close` and at the end of the interpreter; those of a process that was killed by
+  `shm.sweep`. A fork removes nothing.
+- Finalizers run anywhere, even inside `allocate`: they only append to a deque, which is looked through later.
+"""
+
+from __future__ import annotations
+
+import bisect
+import collections
+import contextlib
+import ctypes
+import math
+import mmap
+import os
+import weakref
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, Final
+
+from . import shm
+from .errors import OutOfSlabs
+from .shm import FOLDER, Descriptor
+
+#: Bytes that an arena may have in all, and those of a file that serves many blocks.
+LIMIT: Final = 256 << 20
+SEGMENT: Final = 16 << 20
+#: Blocks begin and end at pages.
+PAGE: Final = mmap.PAGESIZE
+
+
+class _Block:
+    """What is in use of a file: `here` counts those who stand on it here, `loans` those over there."""
+
+    __slots__ = ("here", "loans", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.here = 0
+        self.loans: dict[Hashable, int] = {}
+
+    def lend(self, borrower: Hashable) -> None:
+        self.loans[borrower] = self.loans.get(borrower, 0) + 1
+
+    def take_back(self, borrower: Hashable) -> bool:
+        """One loan of the borrower is over. False: it has none."""
+        count = self.loans.pop(borrower, 0)
+        if count > 1:
+            self.loans[borrower] = count - 1
+        return count > 0
+
+
+class _Segment:
+    """One file, mapped: blocks in use by their offset, and what is free between them, in order and never adjacent."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.path = folder / shm.new_name()
+        self.size = size
+        self.blocks: dict[int, _Block] = {}
+        self.offsets: list[int] = []
+        self.free: list[tuple[int, int]] = [(0, size)]
+        self.owner = os.getpid()
+        self.file = shm.create(self.path, size)
+        try:
+            self.memory = shm.map_whole(self.file, size)
+        except BaseException:
+            self.unlink()
+            os.close(self.file)
+            raise
+        self.view = memoryview(self.memory)
+        self.start = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+
+    def take(self, size: int) -> int | None:
+        """The first free place for a block; None: there is none."""
+        for number, (offset, room) in enumerate(self.free):
+            if room >= size:
+                self.free[number : number + 1] = [(offset + size, room - size)] if room > size else []
+                self.blocks[offset] = _Block(size)
+                bisect.insort(self.offsets, offset)
+                return offset
+        return None
+
+    def block_at(self, offset: int) -> tuple[int, _Block] | None:
+        """The block that has this byte."""
+        place = bisect.bisect_right(self.offsets, offset) - 1
+        if place < 0:
+            return None
+        start = self.offsets[place]
+        block = self.blocks[start]
+        return (start, block) if offset < start + block.size else None
+
+    def give_back(self, offset: int) -> None:
+        """Free the block if nobody uses it any more."""
+        block = self.blocks[offset]
+        if block.here or block.loans:
+            return
+        del self.blocks[offset], self.offsets[bisect.bisect_left(self.offsets, offset)]
+        place = bisect.bisect_left(self.free, (offset, 0))
+        start, end = offset, offset + block.size
+        if place < len(self.free) and self.free[place][0] == end:
+            end += self.free.pop(place)[1]
+        if place and sum(self.free[place - 1]) == start:
+            start = self.free.pop(place - 1)[0]
+            place -= 1
+        self.free.insert(place, (start, end - start))
+
+    def unlink(self) -> None:
+        """Remove the name, unless this is a fork of the process that made it."""
+        if os.getpid() == self.owner:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+
+    def close(self) -> None:
+        """Unmap, as soon as nothing stands on it."""
+        self.unlink()
+        os.close(self.file)
+        self.view.release()
+        with contextlib.suppress(BufferError):  # its arrays keep it, and it goes with the last
+            self.memory.close()
+
+
+class Arena:
+    """The shared memory of this node. Used by one thread, its loop's; `close` ends it, and arrays in it stay readable.
+
+    limit   bytes that its files may have together
+    folder  where they are; on systems without /dev/shm everything is OutOfSlabs
+    """
+
+    def __init__(self, *, limit: int = LIMIT, folder: Path = FOLDER) -> None:
+        self.limit = limit
+        self.is_closed = False
+        #: Returns of what was not lent to who returned it.
+        self.stray = 0
+        self._folder = folder
+        self._segments: dict[str, _Segment] = {}
+        self._retired: set[str] = set()  # nothing is taken from these any more
+        self._dropped: collections.deque[tuple[str, int]] = collections.deque()
+        self._close = weakref.finalize(self, _close_all, self._segments)
+
+    @property
+    def size(self) -> int:
+        """Bytes that its files have together."""
+        return sum(segment.size for segment in self._segments.values())
+
+    @property
+    def used(self) -> int:
+        """Bytes of the blocks in use."""
+        self._collect()
+        return sum(block.size for segment in self._segments.values() for block in segment.blocks.values())
+
+    # -- memory to fill
+
+    def allocate(self, size: int) -> memoryview:
+        """Writable memory of this size, not cleared; it is in use while anything stands on it. OutOfSlabs."""
+        segment, offset = self._take(size)
+        segment.blocks[offset].here += 1
+        memory = (ctypes.c_char * size).from_buffer(segment.memory, offset)
+        finalizer = weakref.finalize(memory, self._dropped.append, (segment.path.name, offset))
+        finalizer.atexit = False
+        return memoryview(memory).cast("B")
+
+    def empty(self, shape: int | tuple[int, ...], dtype: Any = float) -> Any:
+        """A numpy array in shared memory, not cleared: sent to a node of this host, it is not copied. OutOfSlabs."""
+        import numpy
+
+        shape = (shape,) if isinstance(shape, int) else shape
+        kind = numpy.dtype(dtype)
+        if kind.hasobject:
+            raise TypeError(f"an array of {kind} holds references, which mean nothing to another process")
+        size = math.prod(shape) * kind.itemsize
+        return numpy.frombuffer(self.allocate(size), dtype=kind).reshape(shape) if size else numpy.empty(shape, kind)
+
+    # -- lending
+
+    def put(self, data: Any, borrower: Hashable) -> Descriptor:
+        """Copy bytes into a block and lend it; `data` is a buffer of items of one byte. OutOfSlabs."""
+        size = len(data)
+        segment, offset = self._take(size)
+        segment.view[offset : offset + size] = data
+        segment.blocks[offset].lend(borrower)
+        return Descriptor(segment.path.name, offset, size)
+
+    def lend(self, data: Any, borrower: Hashable) -> Descriptor | None:
+        """Lend what stands in this arena already, without a copy; None: it cannot be, and is to be copied."""
+        view = memoryview(data)
+        if view.readonly or not view.nbytes or not view.c_contiguous:
+            return None
+        address = ctypes.addressof(ctypes.c_char.from_buffer(view.cast("B") if view.format != "B" else view))
+        for name, segment in self._segments.items():
+            offset = address - segment.start
+            if 0 <= offset < segment.size and name not in self._retired:
+                found = segment.block_at(offset)
+                assert found is not None
+                found[1].lend(borrower)
+                return Descriptor(name, offset, view.nbytes)
+        return None
+
+    def returned(self, descriptor: Descriptor, borrower: Hashable) -> None:
+        """The borrower is done with it. What it never had is counted as stray."""
+        segment = self._segments.get(descriptor.name)
+        found = None if segment is None else segment.block_at(descriptor.offset)
+        if segment is None or found is None or not found[1].take_back(borrower):
+            self.stray += 1
+            return
+        self._release(descriptor.name, segment, found[0])
+
+    def lost(self, borrower: Hashable) -> None:
+        """The borrower is gone, or is thought to be: what it has is written off, and its files are not used again."""
+        self._collect()
+        for name, segment in list(self._segments.items()):
+            held = [offset for offset, block in segment.blocks.items() if borrower in block.loans]
+            for offset in held:
+                del segment.blocks[offset].loans[borrower]
+                segment.give_back(offset)
+            if held:
+                segment.unlink()
+                self._retired.add(name)
+                self._drop_if_idle(name, segment)
+
+    # -- inside
+
+    def _take(self, size: int) -> tuple[_Segment, int]:
+        if self.is_closed:
+            raise OutOfSlabs("the shared memory of this node is closed")
+        if size <= 0:
+            raise ValueError(f"a block of {size} bytes")
+        self._collect()
+        whole = -(-size // PAGE) * PAGE
+        for name, segment in self._segments.items():
+            if name not in self._retired and (offset := segment.take(whole)) is not None:
+                return segment, offset
+        segment = self._new_segment(whole)
+        taken = segment.take(whole)
+        assert taken is not None
+        return segment, taken
+
+    def _new_segment(self, size: int) -> _Segment:
+        size = max(size, min(SEGMENT, self.limit))
+        for name, idle in list(self._segments.items()):
+            if self.size + size <= self.limit:
+                break
+            self._drop_if_idle(name, idle)
+        if self.size + size > self.limit:
+            raise OutOfSlabs(
+                f"{size} bytes more than the {self.size} of {self.limit} that are lent: send it by the link"
+            )
+        try:
+            segment = _Segment(self._folder, size)
+        except OSError as error:
+            raise OutOfSlabs(f"{self._folder} has no room for {size} bytes: {error.strerror}") from error
+        self._segments[segment.path.name] = segment
+        return segment
+
+    def _collect(self) -> None:
+        """Look through what was dropped here since."""
+        while self._dropped:
+            name, offset = self._dropped.popleft()
+            segment = self._segments.get(name)
+            if segment is not None:
+                segment.blocks[offset].here -= 1
+                self._release(name, segment, offset)
+
+    def _release(self, name: str, segment: _Segment, offset: int) -> None:
+        segment.give_back(offset)
+        if name in self._retired:
+            self._drop_if_idle(name, segment)
+
+    def _drop_if_idle(self, name: str, segment: _Segment) -> None:
+        if not segment.blocks:
+            del self._segments[name]
+            self._retired.discard(name)
+            segment.close()
+
+    def close(self) -> None:
+        """Remove all files. What a borrower has mapped it keeps; what it has not, it cannot get any more."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._close()
+        self._segments.clear()
+
+
+def _close_all(segments: dict[str, _Segment]) -> None:
+    for segment in segments.values():
+        segment.close()
