@@ -112,7 +112,7 @@ class Schema:
         assert self._lift is not None
         if size is not None and size < len(items) * WORTH_ASKING:
             return items
-        if self._sized and max(map(len, items)) < BESIDE:
+        if self._sized and _longest(items) < BESIDE:
             self._expects_large = False
             return items
         lifted = list(map(self._lift, items))
@@ -226,6 +226,13 @@ class Schema:
             return error
         said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         return CodecError(f"no {self.name}: {said}")
+
+
+def _longest(items: list[Any]) -> int:
+    try:
+        return max(map(len, items), default=0)
+    except TypeError:
+        return BESIDE  # not all are bytes; whoever decodes them says so
 
 
 _decode_parts = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode

@@ -100,7 +100,7 @@ def seeds() -> list[bytes]:
     found = []
     for index, (declared, value) in enumerate(DATA):
         body, _ = schema_of(declared).encode([value, value], NoPort())
-        found.append(bytes([index, 0]) + body)
+        found += [bytes([index, 0]) + body, bytes([index, 0, 0x90])]
     arrays: list[Any] = [numpy.arange(3.0), numpy.arange(100.0)]
     for declared, value in ((numpy.ndarray, arrays[1]), (list[numpy.ndarray], arrays), (Any, {"a": arrays[0]})):
         body, _ = schema_of(declared).encode([value], NoPort())
@@ -109,6 +109,7 @@ def seeds() -> list[bytes]:
         header = b"\x93\x00\xa3|u1" + bytes([0x91, 0xCD]) + length.to_bytes(2, "big")
         found.append(bytes([TYPES.index(Any), 1 << index, 0x91, 0xC7, len(header), 2]) + header)
         found.append(bytes([TYPES.index(list[bytes]), 1 << index]) + b"\x91\x91\xc7\x04\x01\x92\x00\xa1b")
+        found.append(bytes([TYPES.index(bytes), 1 << index]) + b"\x91\xc7\x04\x01\x92\x00\xa1b")
     port = Ends()
     tx, rx = ap.open_channel[Any](1)
     for declared in ENDS:

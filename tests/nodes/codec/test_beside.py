@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 from typing import Any
 
+import msgspec
 import numpy
 import numpy.typing
 import pytest
@@ -78,6 +79,16 @@ def test_items_after_a_large_one_are_encoded_as_before_it() -> None:
     schema.encode([bytes(BESIDE)], NoPort())
     assert schema.encode([b"x"], NoPort()) == plain
     assert schema.encode([b"x"], NoPort()) == plain
+
+
+@pytest.mark.parametrize("kind", [*KINDS, Any, list[bytes], tuple[bytes, int]])
+def test_any_batch_may_follow_a_large_item(kind: Any) -> None:
+    schema, large = Schema(kind), bytes(BESIDE)
+    for items in ([], [5], [None, "text"], [b""]):
+        schema.encode(
+            [[large] if kind == list[bytes] else (large, 1) if kind == tuple[bytes, int] else large], NoPort()
+        )
+        assert schema.encode(items, NoPort()) == (msgspec.msgpack.encode(items), [])
 
 
 def test_a_view_that_is_not_contiguous_is_refused_with_what_to_do() -> None:
