@@ -93,7 +93,7 @@ class Stream:
     def start(self, sink: Sink) -> None:
         """Begin to read; what comes goes to the sink."""
         self._sink = sink
-        self._loop.add_reader(self._socket.fileno(), self._readable)
+        self._loop.add_reader(self._socket.fileno(), self._guard, self._read if self._tls is None else self._read_tls)
         if self._shaking:
             self._guard(self._shake)
 
@@ -111,12 +111,27 @@ class Stream:
         if self.is_closed:
             return True
         with self._lock:
-            self._rest += buffers
+            if not self._rest and self._tls is None and len(buffers) <= GATHER:
+                sent = self._send_now(buffers)
+                if sent == sum(map(len, buffers)):
+                    return True  # most writes: one call takes it all
+                self._rest += buffers
+                self._took(sent)
+            else:
+                self._rest += buffers
             full = self._push()
         if full:
             self._watch()
         self._owes = full or bool(self._rest)
         return not self._owes
+
+    def _send_now(self, buffers: list[Any]) -> int:
+        try:
+            sent = self._socket.sendmsg(buffers)
+        except OSError:
+            return 0  # the next attempt will tell why
+        self.sent += sent
+        return sent
 
     def beat(self, frame: bytes) -> None:
         """From another thread: push what is kept, or write this frame if nothing is (NET-41)."""
@@ -164,7 +179,9 @@ class Stream:
                 self._push_tls()
             else:
                 while self._rest:
-                    self._took(self._socket.sendmsg(islice(self._rest, GATHER)))
+                    count = self._socket.sendmsg(islice(self._rest, GATHER))
+                    self.sent += count
+                    self._took(count)
         except (BlockingIOError, InterruptedError):
             return True
         except OSError as error:
@@ -175,7 +192,6 @@ class Stream:
     def _took(self, count: int) -> None:
         """The kernel took so many bytes; an empty buffer is gone with what stands before it."""
         rest = self._rest
-        self.sent += count
         while rest:
             size = len(rest[0])
             if size > count:
@@ -219,9 +235,6 @@ class Stream:
             self._unsent = self._unsent[count:]
 
     # -- reading
-
-    def _readable(self) -> None:
-        self._guard(self._read if self._tls is None else self._read_tls)
 
     def _guard(self, step: Any) -> None:
         try:
