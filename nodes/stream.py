@@ -30,6 +30,8 @@ from .errors import ProtocolError
 
 #: Bytes that one callback reads at most, so that others have their turn.
 READ_TURN: Final = 1 << 20
+#: Bytes at once from which more is likely on its way, and asked for at once.
+FLOW: Final = 16 * 1024
 #: Buffers that one call writes; the kernel takes 1024.
 GATHER: Final = 512
 #: Bytes that TLS takes at a time.
@@ -256,7 +258,7 @@ class Stream:
             left -= count
             self.received += count
             self._sink.advance(count)
-            if count < len(view):
+            if count < len(view) and count < FLOW:
                 return  # there is no more, or the loop will say so
 
     def _read_tls(self) -> None:
