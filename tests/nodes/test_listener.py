@@ -165,6 +165,21 @@ async def test_a_unix_peer_of_another_user_is_turned_away(
             assert (home.guests, home.listener.shed) == ([], 1)
 
 
+@on_both_loops
+async def test_a_connection_that_nobody_can_greet_is_closed_and_counts_no_more() -> None:
+    errors: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+
+    def fails(_: Stream) -> Any:
+        raise RuntimeError("cannot greet")
+
+    async with house() as home:
+        home.listener._accepted = fails
+        assert await is_shed(await raw(home.where))
+        assert [str(error) for error in errors] == ["cannot greet"]
+        assert not home.listener._half_open
+
+
 # -- the file of a Unix socket
 
 
@@ -203,18 +218,22 @@ async def test_a_socket_at_which_a_node_listens_is_refused_and_stays(tmp_path: P
         assert Path(where.path).is_socket()
 
 
-@pytest.mark.parametrize("linked", [False, True])
-async def test_a_file_that_is_no_socket_is_refused_and_stays(tmp_path: Path, linked: bool) -> None:
+async def test_a_file_that_is_no_socket_is_refused_and_stays(tmp_path: Path) -> None:
     where = addresses.parse(local(tmp_path))
-    precious = Path(where.path)
-    if linked:
-        (tmp_path / "file").write_text("precious")
-        precious.symlink_to(tmp_path / "file")
-    else:
-        precious.write_text("precious")
+    Path(where.path).write_text("precious")
     with pytest.raises(BindRefused, match="no socket"):
         await listen(where, print, None)
-    assert precious.read_text() == "precious"
+    assert Path(where.path).read_text() == "precious"
+
+
+async def test_a_link_is_refused_and_stays_even_if_it_leads_to_a_socket_that_a_dead_node_left(tmp_path: Path) -> None:
+    where = addresses.parse(local(tmp_path))
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(f"{tmp_path}/left")
+    Path(where.path).symlink_to(tmp_path / "left")
+    with pytest.raises(BindRefused, match="no socket"):
+        await listen(where, print, None)
+    assert Path(where.path).is_symlink()
 
 
 async def test_the_socket_of_a_successor_is_not_removed(tmp_path: Path) -> None:
@@ -423,6 +442,7 @@ async def test_a_listener_that_rests_can_be_closed(monkeypatch: pytest.MonkeyPat
             assert poor.asked == 1
             home.listener.close()
             home.listener.close()
+            assert home.listener._resting.cancelled()
 
 
 @on_both_loops
