@@ -49,6 +49,11 @@ SEAM_USERS = {
     ("nodes/stream.py", "socket"): "transport of links: reads and writes",
     ("nodes/peercred.py", "socket"): "transport of links: who is at the other end",
     ("nodes/heartbeat.py", "threading"): "the thread of the heartbeat",
+    ("nodes/security/keys.py", "secrets"): "a key is drawn from the system, never from a source that can be replayed",
+    ("actorpar/launch/child.py", "multiprocessing"): "starts the nodes of this host",
+    ("actorpar/launch/child.py", "socket"): "transport of links: the pipe to a child",
+    ("actorpar/launch/serving.py", "socket"): "the type of the pipe to the parent; it opens none",
+    ("actorpar/launch/output.py", "threading"): "the thread that waits for a slow terminal, so that the loop does not",
 }
 #: Test files that sleep for a reason of their own. Tests in virtual time may sleep as they like.
 SLEEPERS = {

@@ -28,9 +28,9 @@ class ChildConfig:
 
 def serve_until_lost(sock: socket.socket, config: ChildConfig) -> None:
     """Serve as a child of the node at the other end of the socket, until that is gone."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     application = Application(Path(config.path), config.function)
     application.load()
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # unless the program has its own
 
     async def main() -> None:
         node = Node(config.name, labels=config.labels, app=application.fingerprint(), down_after=config.down_after)

@@ -18,7 +18,7 @@ async def square(jobs: ap.Receiver[int], results: ap.Sender[tuple[int, int]]) ->
 async def die() -> None:
     print("about to die", flush=True)
     os.kill(os.getpid(), 9)
-    await asyncio.sleep(60)
+    await asyncio.Event().wait()
 
 
 async def whisper() -> None:
@@ -77,4 +77,4 @@ async def prints() -> None:
 async def pids() -> None:
     async with ap.ActorSystem() as system:
         print("pids", *(node.pid for node in system.nodes), flush=True)
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from actorpar.launch.application import Application, AppError
+from actorpar.launch.application import AppError, Application
 
 MAIN = "async def main():\n    return 'main of ' + __name__\n"
 
@@ -69,11 +70,11 @@ def test_what_names_no_program_is_refused(program: Path, text: str, says: str) -
 # -- its import
 
 
-async def test_it_is_imported_as_app_with_its_folder_first(program: Path) -> None:
+def test_it_is_imported_as_app_with_its_folder_first(program: Path) -> None:
     write(program.parent, "beside.py", "where = 'beside'")
     program.write_text("import beside\n" + MAIN)
     main = Application(program).load()
-    assert await main() == "main of app"
+    assert asyncio.run(main()) == "main of app"
     assert sys.path[0] == str(program.parent)
     assert sys.modules["app"].beside is sys.modules["beside"]
 

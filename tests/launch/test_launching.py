@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.launch.watching import watching
+
 APP = Path(__file__).with_name("app.py")
 TOTAL = sum(number * number for number in range(1000))
 
@@ -115,27 +117,18 @@ def test_a_node_that_is_killed_is_told_at_once_and_the_program_goes_on() -> None
 
 def test_the_output_of_nodes_has_their_name_before_each_line() -> None:
     done = run("run", f"{APP}:prints", "--nodes", "1")
-    assert "[node-1] a line\n" in done.stdout
-    assert "[node-1] an error line\n" in done.stdout
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    assert done.stdout == "[node-1] a line\n"
+    assert done.stderr == "[node-1] an error line\n"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_children_end_when_their_parent_does(how: Any) -> None:
     controller = start("run", f"{APP}:pids", "--nodes", "2")
     pids = _pids(controller)
-    controller.send_signal(how)
-    controller.communicate(timeout=15)
-    deadline = time.monotonic() + 10
-    while any(map(alive, pids)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(map(alive, pids))
+    with watching(*pids) as ended:
+        controller.send_signal(how)
+        controller.communicate(timeout=15)
+        assert ended(10)
 
 
 def _pids(controller: subprocess.Popen[str]) -> list[int]:
