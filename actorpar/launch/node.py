@@ -22,7 +22,7 @@ def main(options: argparse.Namespace) -> int:
     async def served() -> None:
         application = Application.parse(options.app)
         application.load()
-        async with make_node(options, application, options.name) as node:
+        async with make_node(options, application) as node:
             for where in options.listen:
                 listener = await node.listen(where)
                 print(f"{node.name} listens at {listener.address}", flush=True)

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from ..channels.errors import ActorparError
+from ..nodes.errors import KeyRefused
 from ..nodes.node import Node
 from ..nodes.protocol.liveness import DOWN_AFTER
 from ..running import run
@@ -27,14 +28,17 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--down-after", type=float, default=DOWN_AFTER, metavar="S", help="silence that ends a node")
 
 
-def make_node(options: argparse.Namespace, application: Application, name: str | None) -> Node:
-    """The node of this process, as the options say."""
-    credentials: Any = None
-    key = options.key or os.environ.get("ACTORPAR_KEY_FILE")
-    if key:
-        from ..nodes.security.keys import load
+def make_node(options: argparse.Namespace, application: Application, default: str | None = None) -> Node:
+    """The node of this process, as the options say; by default it is called as its certificate says. KeyRefused."""
+    credentials = None
+    path = options.key or os.environ.get("ACTORPAR_KEY_FILE")
+    if path:
+        from ..nodes.security import tls
 
-        credentials = load(key)
+        credentials = tls.load(path)
+        if options.name and credentials.name not in ("", options.name):
+            raise KeyRefused(f"{path} is for the node {credentials.name}, and this one is called {options.name}")
+    name = options.name or (credentials and credentials.name) or default
     return Node(
         name, labels=options.label, app=application.fingerprint(), credentials=credentials,
         down_after=options.down_after,

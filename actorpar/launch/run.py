@@ -27,7 +27,7 @@ def main(options: argparse.Namespace) -> int:
         application = Application.parse(options.app)
         program = application.load()
         with tempfile.TemporaryDirectory(prefix="actorpar-") as folder:
-            node = make_node(options, application, options.name or "controller")
+            node = make_node(options, application, "controller")
             children = Children(node, application, runtime_dir=folder)
             try:
                 await _link(node, options)
