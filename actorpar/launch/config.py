@@ -94,11 +94,8 @@ def _explained(path: Path, text: str, told: str) -> ConfigError:
 
 
 def _mistake(path: Path, text: str, number: int | None, field: str, what: str) -> ConfigError:
-    line = _line(text, number, field)
-    where = "" if number is None else f"node {number + 1}, "
-    return ConfigError(
-        f"{path}, line {line}: {where}{field}: {what}" if field else f"{path}, line {line}: {where}{what}"
-    )
+    where = ", ".join(filter(None, ["" if number is None else f"node {number + 1}", field]))
+    return ConfigError(f"{path}, line {_line(text, number, field)}: {where}{': ' if where else ''}{what}")
 
 
 def _line(text: str, number: int | None, field: str) -> int:
