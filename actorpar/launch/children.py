@@ -18,13 +18,13 @@ from ..channels import env
 from ..nodes.errors import HandshakeRefused, NodeDown
 from . import cores
 from .child import Child
-from .output import Output
 from .serving import ChildConfig
 
 if TYPE_CHECKING:
     from ..nodes.link import Link
     from ..nodes.node import Node
     from .application import Application
+    from .output import Output
 
 logger = logging.getLogger("actorpar.launch")
 
@@ -39,11 +39,11 @@ LAST_WORDS: Final = 0.5
 class Children:
     """The child nodes of one controller, made on its loop. `runtime_dir` is a folder for their sockets."""
 
-    def __init__(self, node: Node, application: Application, *, runtime_dir: str) -> None:
+    def __init__(self, node: Node, application: Application, output: Output, *, runtime_dir: str) -> None:
         self._node = node
         self._application = application
         self._runtime_dir = runtime_dir
-        self._output = Output()
+        self._output = output
         self._children: dict[str, Child] = {}
         self._linked: set[Child] = set()
         self._ending = False
@@ -123,7 +123,6 @@ class Children:
         await self._wait(GRACE)
         for child in self._children.values():
             child.socket.close()
-        await self._output.close()
 
     async def _wait(self, seconds: float) -> None:
         running = [child.exited for child in self._children.values() if not child.exited.done()]

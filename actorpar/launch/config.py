@@ -32,7 +32,6 @@ from ..channels.errors import ActorparError
 from ..nodes import address as addresses
 from ..nodes.errors import InvalidAddress
 from ..nodes.protocol.handshake import NAME
-from ..nodes.protocol.liveness import DOWN_AFTER
 
 _Name = Annotated[str, msgspec.Meta(pattern=f"^{NAME.pattern}$")]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -63,7 +62,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     key: str = ""
     listen: list[str] = []
     ssh: _Text = "ssh -o BatchMode=yes"
-    down_after: Annotated[float, msgspec.Meta(gt=0)] = DOWN_AFTER
+    down_after: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
 
 def read(path: Path) -> Config:
@@ -127,6 +126,8 @@ def _check(path: Path, text: str, config: Config) -> None:
         _check_words(path, text, number, "command", node.command)
         for where in node.listen:
             _check_listen(path, text, number, where, node.key or config.key)
+            if node.host and where.startswith("unix:"):
+                raise _mistake(path, text, number, "listen", f"{where} cannot be reached from other hosts")
 
 
 def _check_words(path: Path, text: str, number: int | None, field: str, command: str) -> None:

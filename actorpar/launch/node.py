@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
+import os
+from collections.abc import Coroutine
+from typing import Any
 
 from .application import Application
 from .options import add_common, make_node, run_to_code
@@ -13,19 +17,45 @@ from .serving import serve
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_common(parser)
+    parser.add_argument(
+        "--until-eof", action="store_true", help="end when standard input does: when whoever has started it is gone"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
     """Serve other nodes with the program's functions and actors; the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
     async def served() -> None:
         application = Application.parse(options.app)
         application.load()
+        # Unless the program has its own.
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
         async with make_node(options, application) as node:
             for where in options.listen:
                 listener = await node.listen(where)
                 print(f"{node.name} listens at {listener.address}", flush=True)
-            await serve(node, application, join=options.join[0] if options.join else "")
+            serving = serve(node, application, join=options.join[0] if options.join else "")
+            await (_until_eof(serving) if options.until_eof else serving)
 
     return run_to_code(served)
+
+
+async def _until_eof(serving: Coroutine[Any, Any, None]) -> None:
+    """Serve until that ends, or standard input does."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(serving)
+
+    def readable() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            task.cancel()
+
+    loop.add_reader(0, readable)
+    try:
+        await asyncio.wait((task,))
+    finally:
+        loop.remove_reader(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    if not task.cancelled():
+        task.result()

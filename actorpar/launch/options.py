@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from ..channels.errors import ActorparError
 from ..nodes.errors import KeyRefused
 from ..nodes.node import Node
+from ..nodes.protocol.handshake import NAME
 from ..nodes.protocol.liveness import DOWN_AFTER
 from ..running import run
 from .application import Application
@@ -18,14 +21,38 @@ from .application import Application
 def add_common(parser: argparse.ArgumentParser) -> None:
     """The options of both commands."""
     parser.add_argument("app", metavar="FILE[:NAME]", help="the program; its coroutine function `main`, or NAME")
-    parser.add_argument("--name", help="what this node is called")
+    parser.add_argument("--name", type=_name, help="what this node is called")
     parser.add_argument("--label", action="append", default=[], help="a label for placement; may be repeated")
     parser.add_argument(
         "--listen", action="append", default=[], metavar="ADDRESS", help="unix:/path or tcp://host:port"
     )
     parser.add_argument("--join", action="append", default=[], metavar="ADDRESS", help="link to the node there")
     parser.add_argument("--key", metavar="FILE", help="the key of the nodes; or ACTORPAR_KEY_FILE")
-    parser.add_argument("--down-after", type=float, default=DOWN_AFTER, metavar="S", help="silence that ends a node")
+    parser.add_argument("--down-after", type=seconds, default=DOWN_AFTER, metavar="S", help="silence that ends a node")
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: up to 200 letters, digits and _ . : / -")
+    return text
+
+
+def seconds(text: str) -> float:
+    """A time that is longer than none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
+def count(text: str) -> int:
+    """A number that is not negative."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes")
+    return int(text)
 
 
 def make_node(options: argparse.Namespace, application: Application, default: str | None = None) -> Node:
@@ -35,7 +62,7 @@ def make_node(options: argparse.Namespace, application: Application, default: st
     if path:
         from ..nodes.security import tls
 
-        credentials = tls.load(path)
+        credentials = tls.load(Path(path))
         if options.name and credentials.name not in ("", options.name):
             raise KeyRefused(f"{path} is for the node {credentials.name}, and this one is called {options.name}")
     name = options.name or (credentials and credentials.name) or default
@@ -45,8 +72,12 @@ def make_node(options: argparse.Namespace, application: Application, default: st
     )  # fmt: skip
 
 
-def run_to_code(main: Any) -> int:
-    """Run a coroutine function as the program, and return the exit code."""
+def run_to_code(main: Callable[[], Coroutine[Any, Any, object]]) -> int:
+    """Run a coroutine function as the program, and return the exit code.
+
+    Errors of actorpar are one line, for they are about what the user has asked for. Those of the program itself do not
+    come here as such: see `launch.run`.
+    """
     try:
         run(main)
     except ActorparError as error:

@@ -4,44 +4,75 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import os
 import sys
 import tempfile
+import traceback
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
 
+from ..channels.errors import ActorparError
 from ..nodes.node import Node
 from ..remote import runtime
+from . import config, cores
 from .application import Application
 from .children import Children
-from .options import add_common, make_node, run_to_code
+from .hosts import Hosts
+from .options import add_common, count, make_node, run_to_code
+from .output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_common(parser)
-    parser.add_argument("--nodes", type=int, default=0, metavar="N", help="start N more nodes on this host")
+    parser.add_argument("--nodes", type=count, default=0, metavar="N", help="start N more nodes on this host")
+    parser.add_argument("--config", metavar="FILE", help="start the nodes that this nodes.toml names, on their hosts")
 
 
 def main(options: argparse.Namespace) -> int:
     """Run the program as the controller of its nodes; the exit code."""
+    return run_to_code(lambda: _controlled(options))
 
-    async def controlled() -> None:
-        application = Application.parse(options.app)
-        program = application.load()
-        with tempfile.TemporaryDirectory(prefix="actorpar-") as folder:
-            node = make_node(options, application, "controller")
-            children = Children(node, application, runtime_dir=folder)
-            try:
-                await _link(node, options)
-                if options.nodes:
-                    await node.listen(f"unix:{folder}/controller.sock")
-                    await children.start(options.nodes)
-                runtime.provide(node, application.modules())
-                await program()
-            finally:
-                runtime.provide(None, ())
-                await node.close()
-                await children.end()
 
-    return run_to_code(controlled)
+async def _controlled(options: argparse.Namespace) -> None:
+    application = Application.parse(options.app)
+    hosts = _read_config(options)
+    if options.nodes:
+        os.environ.update(cores.bounds(options.nodes, os.environ))  # before the program loads what reads it
+    program = application.load()
+    async with contextlib.AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="actorpar-"))
+        output = Output()
+        stack.push_async_callback(output.close)
+        node = make_node(options, application, "controller")
+        children = Children(node, application, output, runtime_dir=folder)
+        stack.push_async_callback(children.end)
+        others = Hosts(node, application, hosts, output) if hosts is not None else None
+        if others is not None:
+            stack.push_async_callback(others.end)
+        stack.push_async_callback(node.close)
+        await _link(node, options)
+        if options.nodes:
+            await node.listen(f"unix:{folder}/controller.sock")
+            await children.start(options.nodes)
+        if others is not None:
+            await others.start()
+        runtime.provide(node, application.modules())
+        stack.callback(runtime.provide, None, ())
+        await _run_program(program)
+
+
+def _read_config(options: argparse.Namespace) -> config.Config | None:
+    if not options.config:
+        return None
+    found = config.read(Path(options.config))
+    options.key = options.key or found.key
+    options.listen += found.listen
+    if found.down_after is not None:
+        options.down_after = found.down_after
+    return found
 
 
 async def _link(node: Node, options: argparse.Namespace) -> None:
@@ -49,3 +80,12 @@ async def _link(node: Node, options: argparse.Namespace) -> None:
         listener = await node.listen(where)
         print(f"{node.name} listens at {listener.address}", file=sys.stderr, flush=True)
     await asyncio.gather(*(node.join(where) for where in options.join))
+
+
+async def _run_program(program: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """What the program raises is shown with its stack, as Python would, whatever it is."""
+    try:
+        await program()
+    except ActorparError:
+        traceback.print_exc()
+        raise SystemExit(1) from None

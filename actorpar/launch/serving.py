@@ -51,6 +51,7 @@ async def serve(node: Node, application: Application, *, sock: socket.socket | N
             link = await node.join(join)
         else:
             await lost.wait()
+            return
         first = link.node
         node.watch(lambda event: lost.set() if isinstance(event, NodeLost) and event.node.node == first else None)
         if not link.is_down:

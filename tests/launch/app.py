@@ -78,3 +78,12 @@ async def pids() -> None:
     async with ap.ActorSystem() as system:
         print("pids", *(node.pid for node in system.nodes), flush=True)
         await asyncio.Event().wait()
+
+
+async def pids_once() -> None:
+    async with ap.ActorSystem() as system:
+        print("names", *(node.name for node in system.nodes), flush=True)
+
+
+async def raises() -> None:
+    raise ap.ChannelClosed("of the program itself")

@@ -16,6 +16,7 @@ import pytest
 from actorpar.launch import cores
 from actorpar.launch.application import Application
 from actorpar.launch.children import Children
+from actorpar.launch.output import Output
 from actorpar.nodes.errors import HandshakeRefused, NodeDown
 from actorpar.nodes.node import Node, NodeLost
 from tests.launch.watching import watching
@@ -35,7 +36,8 @@ class Controller:
         path.write_text(PROGRAM.format(program))
         self.application = Application(path)
         self.node = Node("controller", app=app or self.application.fingerprint())
-        self.children = Children(self.node, self.application, runtime_dir=str(folder))
+        self.output = Output()
+        self.children = Children(self.node, self.application, self.output, runtime_dir=str(folder))
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.node.watch(lambda event: self.lost.set_result(event.reason) if isinstance(event, NodeLost) else None)
 
@@ -50,6 +52,7 @@ async def controlling(folder: Path, program: str = "", app: bytes = b"") -> Asyn
         pids = controller.children.pids
         await controller.node.close()
         await controller.children.end()
+        await controller.output.close()
         assert controller.children.pids == {}
         for pid in pids.values():
             with pytest.raises(ProcessLookupError):
@@ -176,8 +179,10 @@ def test_a_child_ends_with_its_parent_while_it_is_still_starting(tmp_path: Path)
     starts = (
         "import actorpar as ap\nfrom pathlib import Path\nfrom actorpar.nodes.node import Node\n"
         "from actorpar.launch.application import Application\nfrom actorpar.launch.children import Children\n"
+        "from actorpar.launch.output import Output\n"
         "async def main():\n"
-        f"    await Children(Node('c'), Application(Path({str(path)!r})), runtime_dir={str(tmp_path)!r}).start(1)\n"
+        f"    application = Application(Path({str(path)!r}))\n"
+        f"    await Children(Node('c'), application, Output(), runtime_dir={str(tmp_path)!r}).start(1)\n"
         "if __name__ == '__main__':\n    ap.run(main)\n"
     )
     starter = tmp_path / "starter.py"

@@ -66,6 +66,7 @@ def test_a_file_is_read_with_all_that_it_says(tmp_path: Path) -> None:
         ("tcp://127.0.0.1:7001", "127.0.0.1:7001", ", line 17: node 2, listen: '127.0.0.1:7001' is no node address"),
         ("tcp://127.0.0.1:7001", "tcp://127.0.0.1:0", ", line 17: node 2, listen: tcp://127.0.0.1:0: a port that"),
         ("tcp://127.0.0.1:7001", "tcp://[::]:7001", ", line 17: node 2, listen: tcp://[::]:7001 is no address that"),
+        ("tcp://10.0.0.2:7000", "unix:/tmp/alpha", ", line 9: node 1, listen: unix:/tmp/alpha cannot be reached from"),
         ('host = "me@10.0.0.2"', 'host = "-oProxyCommand=x"', ", line 8: node 1, host: '-oProxyCommand=x' is no host"),
         ('host = "me@10.0.0.2"', 'host = "a b"', ", line 8: node 1, host: 'a b' is no host"),
         ('ssh = "ssh -p 2222"', "ssh = \"ssh '\"", ', line 3: ssh: "ssh \'" is no command: No closing quotation'),

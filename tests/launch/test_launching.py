@@ -150,6 +150,54 @@ def test_a_program_that_cannot_be_started_is_told(app: str, says: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--nodes", "-1"], "'-1' is no number of nodes"),
+        (["--nodes", "many"], "'many' is no number of nodes"),
+        (["--name", "two words"], "'two words' is no name"),
+        (["--down-after", "0"], "'0' is no number of seconds"),
+        (["--down-after", "nan"], "'nan' is no number of seconds"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(words: list[str], says: str) -> None:
+    done = run("run", str(APP), *words)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--join", "localhost:7000"], "InvalidAddress"),
+        (["--listen", "tcp://127.0.0.1:70000"], "InvalidAddress"),
+        (["--listen", "tcp://no.such.host.invalid:7000"], "BindRefused"),
+        (["--key", "/no/such/key"], "KeyRefused: /no/such/key cannot be read: No such file or directory"),
+        (["--config", "/no/such.toml"], "ConfigError: /no/such.toml cannot be read"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line(words: list[str], says: str) -> None:
+    done = run("run", str(APP), *words)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"actorpar: {says}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_the_program_raises_is_shown_with_its_stack() -> None:
+    done = run("run", f"{APP}:raises", "--nodes", "1")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "app.py" in done.stderr
+    assert "of the program itself" in done.stderr
+
+
+def test_a_node_is_called_as_its_certificate_says(tmp_path: Path) -> None:
+    assert run("key", "certs", str(tmp_path), "alpha").returncode == 0
+    done = run("run", f"{APP}:pids", "--name", "beta", "--key", str(tmp_path / "alpha"))
+    assert done.returncode == 1
+    assert "is for the node alpha, and this one is called beta" in done.stderr
+
+
 def test_a_key_is_private_and_never_overwritten(tmp_path: Path) -> None:
     key = tmp_path / "nodes.key"
     assert run("key", "new", str(key)).returncode == 0
