@@ -1,4 +1,4 @@
-"""`actorpar doctor`: tell what this installation can use: event loop, run queue, limits, packages.
+"""`actorpar doctor`: tell what this installation can use: event loop, run queue, limits, keys, MPI, devices, packages.
 
 Everything is looked at without importing it, so that a broken package cannot break the command that should tell so.
 Exit code 0, or 1 when something that actorpar needs is missing.
@@ -13,37 +13,25 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from . import __version__
+from . import __version__, machine
+from .machine import Finding
 
 #: Packages that come with actorpar, and those of extras and of later releases; what each is for.
 REQUIRED = {
     "aiohttp": "fetch",
     "msgpack": "messages between nodes",
+    "msgspec": "typed messages between nodes",
     "prometheus-client": "metrics",
     "rich": "progress and tables",
 }
 OPTIONAL = {
+    "cryptography": "certificates of nodes, actorpar[keys]",
     "opentelemetry-api": "spans, actorpar[otel]",
     "mpi4py": "not used yet",
     "pycuda": "not used yet",
     "pyopencl": "not used yet",
 }
-#: Open files below which many connections at once will fail.
-FEW_FILES = 1024
-#: The variables that bound the threads of numerical libraries, the usual names first.
-BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report. `status` is "ok", "note" (works, but worth knowing), "absent" (a package that is not
-    installed) or "missing" (actorpar needs it)."""
-
-    subject: str
-    text: str
-    status: str = "ok"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,8 +55,13 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding("python", f"{platform.python_version()} ({platform.python_implementation()}, {sys.platform})")
     yield event_loop()
     yield run_queue()
-    yield open_files()
-    yield cores(environment)
+    yield machine.open_files()
+    yield machine.processes()
+    yield machine.cores(environment)
+    yield machine.shared_memory()
+    yield machine.tls()
+    yield machine.mpi(environment)
+    yield from machine.devices(environment)
     for name, purpose in REQUIRED.items():
         yield package(name, purpose, "missing")
     for name, purpose in OPTIONAL.items():
@@ -96,32 +89,6 @@ def run_queue() -> Finding:
     if env.plain_tasks:
         return Finding("run queue", "fallback to asyncio tasks: env.plain_tasks is set", "note")
     return Finding("run queue", "active")
-
-
-def open_files() -> Finding:
-    """How many files and sockets this process may open."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return Finding("open files", "no limit that could be asked for")
-    soft, hard = (
-        "unlimited" if limit == resource.RLIM_INFINITY else str(limit)
-        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
-    )
-    if soft != "unlimited" and int(soft) < FEW_FILES:
-        return Finding("open files", f"{soft}, few for many connections; raise it with `ulimit -n {hard}`", "note")
-    return Finding("open files", f"{soft} (at most {hard})")
-
-
-def cores(environment: Mapping[str, str]) -> Finding:
-    """The cores this process may use, against the threads that each numerical library would start."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    bounds = [f"{name}={environment[name]}" for name in BLAS_VARIABLES if environment.get(name)]
-    if bounds:
-        return Finding("cores", f"{count}; {', '.join(bounds)}")
-    advice = f"numerical libraries start as many threads in every process; bound them with {BLAS_VARIABLES[0]}"
-    text = f"{count}; {advice}"
-    return Finding("cores", text, "note" if count > 1 else "ok")
 
 
 def package(name: str, purpose: str, absent: str) -> Finding:

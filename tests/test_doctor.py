@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
-import resource
 import subprocess
 import sys
 from typing import Any
@@ -25,7 +23,14 @@ def report(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, str]]:
 @pytest.fixture
 def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The packages that seem to be installed; change them at will."""
-    versions = {"uvloop": "0.99", "aiohttp": "3.99", "msgpack": "1.99", "prometheus-client": "0.99", "rich": "13.99"}
+    versions = {
+        "uvloop": "0.99",
+        "aiohttp": "3.99",
+        "msgpack": "1.99",
+        "msgspec": "0.99",
+        "prometheus-client": "0.99",
+        "rich": "13.99",
+    }
 
     def version(name: str) -> str:
         if name not in versions:
@@ -46,7 +51,7 @@ def test_a_complete_installation_is_healthy(packages: dict[str, str], capsys: py
     assert told["mpi4py"] == "not installed (not used yet)"
 
 
-@pytest.mark.parametrize("name", ["aiohttp", "msgpack", "prometheus-client", "rich"])
+@pytest.mark.parametrize("name", ["aiohttp", "msgpack", "msgspec", "prometheus-client", "rich"])
 def test_a_missing_requirement_is_an_error(
     packages: dict[str, str], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -82,31 +87,6 @@ def test_a_fallback_of_the_run_queue_is_told_with_its_reason(monkeypatch: pytest
     assert doctor.run_queue().status == "note"
 
 
-@pytest.mark.parametrize(
-    ("limits", "text", "status"),
-    [
-        ((256, 4096), "256, few for many connections; raise it with `ulimit -n 4096`", "note"),
-        ((65536, 65536), "65536 (at most 65536)", "ok"),
-        ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), "unlimited (at most unlimited)", "ok"),
-    ],
-)
-def test_the_limit_of_open_files_is_told(
-    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], text: str, status: str
-) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
-    assert doctor.open_files() == doctor.Finding("open files", text, status)
-
-
-def test_cores_are_told_against_the_threads_of_blas(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    assert doctor.cores({"OMP_NUM_THREADS": "1"}) == doctor.Finding("cores", "4; OMP_NUM_THREADS=1")
-    unbounded = doctor.cores({})
-    assert unbounded.text.startswith("4; numerical libraries start as many threads")
-    assert unbounded.status == "note"
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    assert doctor.cores({}).status == "ok"
-
-
 def test_on_a_terminal_the_report_is_a_table(
     packages: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +104,8 @@ def test_on_a_terminal_the_report_is_a_table(
 def test_the_command_works_as_a_program_and_imports_none_of_what_it_looks_at() -> None:
     program = (
         "import sys; from actorpar import cli; status = cli.main(['doctor']); "
-        "print(*{'aiohttp', 'msgpack', 'prometheus_client', 'rich', 'uvloop'} & set(sys.modules), file=sys.stderr); "
+        "known = {'aiohttp', 'msgpack', 'msgspec', 'prometheus_client', 'rich', 'uvloop', 'cryptography'}; "
+        "print(*known & set(sys.modules), file=sys.stderr); "
         "sys.exit(status)"
     )
     done: Any = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

@@ -1,0 +1,166 @@
+"""What this machine offers: limits, cores, shared memory, TLS, MPI, devices. For `actorpar doctor`.
+
+Everything is looked at from outside: no library is loaded, so that a broken one cannot break the report.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .launch import cores as launch_cores
+
+#: Open files below which many connections at once will fail.
+FEW_FILES: Final = 1024
+#: Processes below which nodes of one host may not start.
+FEW_PROCESSES: Final = 256
+#: Bytes of shared memory below which large items go over sockets.
+LITTLE_MEMORY: Final = 256 << 20
+#: Seconds that a launcher of MPI has to tell its version.
+PATIENCE: Final = 5.0
+#: What a launcher of MPI says of itself, and whose it is.
+VENDORS: Final = (("Open MPI", "Open MPI"), ("OpenRTE", "Open MPI"), ("Intel", "Intel MPI"), ("HYDRA", "MPICH"))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. `status` is "ok", "note" (works, but worth knowing), "absent" (what is not there and
+    need not be) or "missing" (actorpar needs it)."""
+
+    subject: str
+    text: str
+    status: str = "ok"
+
+
+def open_files() -> Finding:
+    """How many files and sockets this process may open."""
+    limits = _limits("RLIMIT_NOFILE")
+    if limits is None:
+        return Finding("open files", "no limit that could be asked for")
+    soft, hard = limits
+    if soft is not None and soft < FEW_FILES:
+        return Finding(
+            "open files", f"{soft}, few for many connections; raise it with `ulimit -n {_told(hard)}`", "note"
+        )
+    return Finding("open files", f"{_told(soft)} (at most {_told(hard)})")
+
+
+def processes() -> Finding:
+    """How many processes and threads this user may have."""
+    limits = _limits("RLIMIT_NPROC")
+    if limits is None:
+        return Finding("processes", "no limit that could be asked for")
+    soft, hard = limits
+    if soft is not None and soft < FEW_PROCESSES:
+        return Finding("processes", f"{soft}, few for nodes and their threads; see `ulimit -u {_told(hard)}`", "note")
+    return Finding("processes", f"{_told(soft)} (at most {_told(hard)})")
+
+
+def _limits(name: str) -> tuple[int | None, int | None] | None:
+    """Soft and hard limit, None for unlimited."""
+    try:
+        import resource
+
+        number = getattr(resource, name)
+    except (ImportError, AttributeError):  # Windows
+        return None
+    soft, hard = (None if limit == resource.RLIM_INFINITY else limit for limit in resource.getrlimit(number))
+    return soft, hard
+
+
+def _told(limit: int | None) -> str:
+    return "unlimited" if limit is None else str(limit)
+
+
+def cores(environment: Mapping[str, str]) -> Finding:
+    """The cores this program may use, against the threads that numeric libraries start in every process."""
+    count = launch_cores.usable()
+    told = {name: environment[name] for name in launch_cores.THREADS if environment.get(name)}
+    text = f"{count}" + "".join(f"; {name}={value}" for name, value in told.items())
+    if not told:
+        shares = "`actorpar run --nodes N` gives each node its share"
+        if count == 1:
+            return Finding("cores", f"{text}; {shares}")
+        return Finding("cores", f"{text}; numeric libraries start {count} threads in every process; {shares}")
+    most = max((int(value) for value in told.values() if value.isdecimal()), default=0)
+    if not most:
+        return Finding("cores", f"{text}: no number of threads", "note")
+    if most > count:
+        return Finding("cores", f"{text}: more threads than cores in every process", "note")
+    fit = count // most
+    return Finding(
+        "cores", f"{text}: {fit} process{'' if fit == 1 else 'es'} at a time without more threads than cores"
+    )
+
+
+def shared_memory(folder: str = "/dev/shm") -> Finding:
+    """Whether large items may pass between nodes of this host without a copy."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return Finding("shared memory", f"no {folder}: large items between nodes of this host are copied", "note")
+    text = f"{folder}: {usage.free >> 20} MiB free of {usage.total >> 20}"
+    if not os.access(folder, os.W_OK):
+        return Finding("shared memory", f"{text}, and nothing may be written there", "note")
+    if usage.free < LITTLE_MEMORY:
+        return Finding("shared memory", f"{text}, little for large items (docker run --shm-size=1g)", "note")
+    return Finding("shared memory", text)
+
+
+def tls() -> Finding:
+    """With which keys nodes of several hosts can know each other."""
+    if not ssl.HAS_TLSv1_3:
+        return Finding("tls", f"{ssl.OPENSSL_VERSION} has no TLS 1.3: only nodes of this host can be linked", "note")
+    if getattr(ssl, "HAS_PSK", False):
+        return Finding("tls", f"{ssl.OPENSSL_VERSION}: TLS 1.3, by one key (`actorpar key new`) or certificates")
+    why = "one key for all came with Python 3.13"
+    return Finding("tls", f"{ssl.OPENSSL_VERSION}: TLS 1.3, by certificates (`actorpar key certs`); {why}")
+
+
+def mpi(environment: Mapping[str, str]) -> Finding:
+    """Whose MPI would start ranks, and under which launcher this process runs already."""
+    launcher = shutil.which("mpiexec", path=environment.get("PATH"))
+    if launcher is None:
+        return Finding("mpi", "no mpiexec on PATH", "absent")
+    try:
+        done = subprocess.run([launcher, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding("mpi", f"{launcher} does not tell its version: {error}", "note")
+    said = f"{done.stdout}\n{done.stderr}"
+    vendor = next((vendor for word, vendor in VENDORS if word.lower() in said.lower()), None)
+    if vendor is None:
+        return Finding("mpi", f"{launcher} is of an unknown MPI", "note")
+    return Finding("mpi", f"{vendor} ({launcher})")
+
+
+def devices(environment: Mapping[str, str], root: str = "/") -> list[Finding]:
+    """The devices for CUDA and OpenCL that this system has drivers for."""
+    return [_cuda(environment, Path(root)), _opencl(Path(root))]
+
+
+def _cuda(environment: Mapping[str, str], root: Path) -> Finding:
+    found = sorted(path.name for path in root.glob("dev/nvidia[0-9]*"))
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    chosen = "" if visible is None else f"; CUDA_VISIBLE_DEVICES={visible!r}"
+    if not found:
+        return Finding("cuda", f"no NVIDIA device{chosen}", "absent")
+    try:
+        first = (root / "proc/driver/nvidia/version").read_text().splitlines()[0]
+        driver = next((word for word in first.split() if word[:1].isdigit() and "." in word), "unknown")
+    except (OSError, IndexError):
+        return Finding("cuda", f"{', '.join(found)}, and no driver is loaded{chosen}", "note")
+    return Finding("cuda", f"{', '.join(found)}; driver {driver}{chosen}")
+
+
+def _opencl(root: Path) -> Finding:
+    vendors = sorted(path.stem for path in root.glob("etc/OpenCL/vendors/*.icd"))
+    if not vendors and sys.platform != "darwin":
+        return Finding("opencl", "no driver of the system", "absent")
+    return Finding("opencl", ", ".join(vendors) or "of the system")
