@@ -70,7 +70,7 @@ def test_without_uvloop_it_says_why_and_stays_healthy(
     assert status == 0
     assert told["loop"] == "asyncio's own: uvloop is not installed (pip install uvloop) [note]"
     monkeypatch.setattr(sys, "platform", "win32")
-    assert "Windows" in report(capsys)[1]["loop"]
+    assert "Windows" in doctor.event_loop().text
 
 
 def test_the_versions_of_extras_are_told(packages: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,7 @@ def test_the_limit_of_processes_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 def test_cores_are_told_against_the_threads_of_blas(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], text: str, status: str
 ) -> None:
-    monkeypatch.setattr(machine.launch_cores, "usable", lambda: 4)
+    monkeypatch.setattr("actorpar.launch.cores.usable", lambda: 4)
     found = machine.cores(environment)
     assert found.text.startswith(text)
     assert found.status == status
