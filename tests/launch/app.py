@@ -80,6 +80,10 @@ async def pids() -> None:
         await asyncio.Event().wait()
 
 
+async def threads() -> None:
+    print("threads", os.environ.get("OMP_NUM_THREADS"), flush=True)
+
+
 async def pids_once() -> None:
     async with ap.ActorSystem() as system:
         print("names", *(node.name for node in system.nodes), flush=True)

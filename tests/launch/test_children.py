@@ -106,7 +106,7 @@ async def test_a_child_that_runs_other_code_is_refused_and_says_so(
     assert "Traceback" not in told
 
 
-async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with controlling(tmp_path, "import time; time.sleep(60)") as controller:
         starting = asyncio.create_task(controller.children.start(2))
         while len(controller.children.pids) < 2:  # noqa: ASYNC110  # what is waited for tells nobody
@@ -114,6 +114,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting
+    assert "has not ended" not in caplog.text  # nobody waits for a child that no link tells to end
 
 
 async def test_net42_a_child_that_is_killed_is_down_at_once(tmp_path: Path) -> None:
@@ -153,13 +154,14 @@ async def test_a_child_has_its_share_of_the_cores_and_no_terminal(
     told = (
         "print(*(os.environ[name] for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')))\n"
         "print(os.read(0, 1), os.isatty(1))\n"
-        "print(subprocess.run(['sh', '-c', 'trap'], capture_output=True).stdout)"
+        "told = subprocess.run(['grep', 'SigIgn', '/proc/self/status'], capture_output=True, text=True).stdout\n"
+        "print('SIGINT', 'ignored' if int(told.split()[1], 16) & 2 else 'heard')"
     )
     async with controlling(tmp_path, told) as controller:
         await controller.children.start(2)
         assert "OMP_NUM_THREADS" not in os.environ
     lines = sorted(line for line in capfd.readouterr().out.splitlines() if line.startswith("[node-1]"))
-    assert lines == ["[node-1] 4 4 5", "[node-1] b''", "[node-1] b'' False"]  # a program it starts ignores no signal
+    assert lines == ["[node-1] 4 4 5", "[node-1] SIGINT heard", "[node-1] b'' False"]
 
 
 async def test_a_child_may_have_children_of_multiprocessing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

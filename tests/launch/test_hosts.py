@@ -85,6 +85,22 @@ def test_a_node_that_cannot_be_started_is_told_with_its_exit(tmp_path: Path, fie
     assert "Traceback" not in done.stderr
 
 
+def test_another_node_at_its_address_is_not_taken_for_it(tmp_path: Path) -> None:
+    where = f"unix:{tmp_path}/s/alpha"
+    other = subprocess.Popen(
+        [*ACTORPAR.split(), "node", str(APP), "--name", "gamma", "--listen", where], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout is not None
+        assert "listens at" in other.stdout.readline()
+        done = run(tmp_path, str(APP), node("alpha", where, command="sh -c cat"))
+        assert done.returncode == 1
+        assert f"at {where} is gamma, and alpha was meant" in done.stderr
+    finally:
+        other.terminate()
+        other.communicate(timeout=10)
+
+
 def test_without_an_ssh_the_error_says_so(tmp_path: Path) -> None:
     config = 'ssh = "/no/such/ssh"\n' + node("alpha", f"tcp://127.0.0.1:{free_port()}", host="alpha.example")
     done = run(tmp_path, str(APP), config)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from actorpar.launch import cores
 from tests.launch.watching import watching
 
 APP = Path(__file__).with_name("app.py")
@@ -129,6 +130,36 @@ def test_children_end_when_their_parent_does(how: Any) -> None:
         controller.send_signal(how)
         controller.communicate(timeout=15)
         assert ended(10)
+
+
+@pytest.mark.parametrize("node", [["--nodes", "2"], []])
+def test_a_ctrl_c_is_heard_by_all_of_the_terminal_and_ends_them_in_order(node: list[str], tmp_path: Path) -> None:
+    """The terminal sends SIGINT to all its processes; the controller alone acts on it."""
+    if not node:
+        path = tmp_path / "nodes.toml"
+        told = f'name = "alpha"\nlisten = ["unix:{tmp_path}/s/alpha"]\ncommand = "{sys.executable} -m actorpar"\n'
+        path.write_text(f"[[node]]\n{told}")
+        node = ["--config", str(path)]
+    words = command("run", f"{APP}:pids", *node)
+    controller = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    with watching(*_pids(controller)) as ended:
+        os.killpg(controller.pid, signal.SIGINT)
+        _, errors = controller.communicate(timeout=15)
+        assert ended(10)
+    assert controller.returncode == 130
+    assert "Traceback" not in errors
+    assert "has ended" not in errors
+    assert errors.count("interrupted") == 1
+
+
+def test_the_controller_has_its_share_of_the_cores_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert "threads None\n" in run("run", f"{APP}:threads").stdout
+    assert "threads 1\n" in run("run", f"{APP}:threads", "--nodes", "1", OMP_NUM_THREADS="1").stdout
+    share = cores.share(2)
+    assert f"threads {share}\n" in run("run", f"{APP}:threads", "--nodes", "2").stdout
 
 
 def _pids(controller: subprocess.Popen[str]) -> list[int]:
