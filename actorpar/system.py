@@ -155,7 +155,7 @@ class ActorSystem:
         NodeDown.
         """
         if on is not None and (away := self.hub.placed(on)) is not None:
-            return await self.hub.spawn(away, target, args, name, propagate)
+            return await self.hub.spawn(away, target, args, name, propagate, self._group)
         if isinstance(target, type) and issubclass(target, Actor) and not self._leaving:
             cell, waits = begin(self._root or self.root, kind_of(target), args, name)
             if waits is not None:

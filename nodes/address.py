@@ -45,6 +45,11 @@ class Address:
         """True if nobody on another host can reach it."""
         return self.is_unix or self.host == "localhost" or is_local(self.host)
 
+    @property
+    def is_any(self) -> bool:
+        """True if it stands for all addresses of this host, and so leads nobody there."""
+        return self.host in ("0.0.0.0", "::")
+
     def __str__(self) -> str:
         if self.is_unix:
             return f"unix:{self.path}"

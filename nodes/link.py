@@ -22,7 +22,7 @@ from .errors import CodecError, ItemTooLarge, NodeDown, ProtocolError
 from .port import LinkPort
 from .protocol import frame as frames
 from .protocol.inbound import Inbound
-from .protocol.liveness import Alive, Down, Liveness, News, SendHeartbeat, Stalled, Suspect
+from .protocol.liveness import Alive, Down, Liveness, News, SendHeartbeat, Stalled, Stuck, Suspect
 from .protocol.outbound import Outbound
 from .remote import ops
 
@@ -143,6 +143,7 @@ class Link:
         if self.stream is not None:
             self.stream.abandon()
         self.stream = stream
+        self.outbound.message_limit = them.message_limit
         self.outbound.resume(them.next_seq)
         self.them = them
         self.name = them.name
@@ -249,7 +250,10 @@ class Link:
         try:
             end.on_items(schema.decode(body, buffers, self.port), 0, size)
         except CodecError:
-            parts = schema.decode_each(body, buffers, self.port)
+            try:
+                parts = schema.decode_each(body, buffers, self.port)
+            except CodecError as error:
+                raise ProtocolError(str(error), code="items") from error
             good = [part for part in parts if not isinstance(part, CodecError)]
             self._node.refused_items(end, [part for part in parts if isinstance(part, CodecError)])
             end.on_items(good, len(parts) - len(good), size)
@@ -260,7 +264,8 @@ class Link:
         """Every half second: heartbeats, acknowledgements, suspicion."""
         if self.is_down:
             return
-        self._note(self.liveness.tick(env.clock()))
+        unfinished = 0 if self._reader is None else self._reader.unfinished
+        self._note(self.liveness.tick(env.clock(), unfinished))
         if self.resumable and self.stream is not None and self.inbound.next_seq != self._acked:
             self._ack()
 
@@ -272,5 +277,8 @@ class Link:
                     self.touch()
                 case Down(silence):
                     self.down(f"it was silent for {silence:.1f} s")
+                case Stuck():
+                    if self.stream is not None:
+                        self.stream.close()  # another connection resumes the session
                 case Suspect() | Alive() | Stalled():
                     self._node.publish(self, each)

@@ -14,18 +14,18 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from actorpar.channels import env
 from actorpar.channels.runqueue import run_queue
 
 from . import address as addresses
 from .codec import audit
-from .dial import dial
-from .errors import HandshakeRefused, NodeDown, NodeError, Unreachable
-from .greeting import DEADLINE, Greeting
+from .dialer import Dialer
+from .errors import NodeDown, Unreachable
+from .events import NodeEvent, NodeLost, NodeSilent, NodeStalled, NodeUp
+from .greeting import Greeting
 from .heartbeat import Heartbeat
 from .link import Link
 from .listener import Listener, listen
@@ -38,6 +38,7 @@ from .protocol.liveness import DOWN_AFTER, Alive, Stalled, Suspect
 from .remote import ops
 from .remote.ops import Member
 from .remote.table import ChannelTable
+from .security.binding import check_name
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -52,42 +53,8 @@ logger = logging.getLogger("actorpar.nodes")
 
 #: Seconds between two looks at all links.
 TICK: Final = 0.5
-#: Seconds before the next attempt to connect again.
-RETRY: Final = 0.2
-
-
-@dataclass(frozen=True)
-class NodeUp:
-    """A node is linked to this one."""
-
-    node: Member
-
-
-@dataclass(frozen=True)
-class NodeLost:
-    """A node is down for good; `reason` says how that is known."""
-
-    node: Member
-    reason: str
-
-
-@dataclass(frozen=True)
-class NodeSilent:
-    """A node is suspected (`suspected`), or was heard again."""
-
-    node: Member
-    suspected: bool
-
-
-@dataclass(frozen=True)
-class NodeStalled:
-    """The loop of a node has not run for `age` seconds; the node lives (NET-41)."""
-
-    node: Member
-    age: float
-
-
-NodeEvent: TypeAlias = NodeUp | NodeLost | NodeSilent | NodeStalled
+#: Seconds for which further refused connections are only counted, after one was logged.
+QUIET: Final = 1.0
 
 
 class Node:
@@ -129,13 +96,14 @@ class Node:
         self.on_call: Callable[[Link, int, Any, list[Any]], None] | None = None
         self.listeners: list[Listener] = []
         self.is_closed = False
+        self._refusal_logged = -QUIET
         self._watchers: list[Callable[[NodeEvent], object]] = []
         self._lost_watchers: list[Callable[[Link, NodeDown], object]] = []
         self._down: dict[bytes, int] = {}
         self._loopback: Loopback | None = None
-        self._greetings: set[Greeting] = set()
-        self._timers: dict[Link, asyncio.TimerHandle] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        #: Handshakes that are not over.
+        self.greetings: set[Greeting] = set()
+        self._dialer = Dialer(self)
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
         self._heartbeat = Heartbeat(self._streams, self._stalled_here)
         audit.install()
@@ -159,8 +127,8 @@ class Node:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Where this node listens."""
-        return tuple(str(listener.address) for listener in self.listeners)
+        """Where others can reach this node; an address that means every one of this host names none."""
+        return tuple(str(listener.address) for listener in self.listeners if not listener.address.is_any)
 
     @property
     def member(self) -> Member:
@@ -185,39 +153,17 @@ class Node:
 
     async def connect(self, where: str) -> Link:
         """Link to the node at an address. Unreachable, HandshakeRefused."""
-        stream = await dial(addresses.parse(where), self.credentials)
-        try:
-            return await self._greet(stream, resumable=True)
-        except HandshakeRefused as error:
-            if error.code != "duplicate":
-                raise
-        return await self._linked_at(where)
+        return await self._dialer.connect(where)
 
     async def join(self, where: str, patience: float = DOWN_AFTER) -> Link:
         """`connect` to a node that may be starting: try again for `patience` seconds while it cannot be reached."""
-        deadline = env.clock() + patience
-        while True:
-            try:
-                return await self.connect(where)
-            except Unreachable:
-                if env.clock() >= deadline:
-                    raise
-            await env.sleep(RETRY)
-
-    async def _linked_at(self, where: str) -> Link:
-        """The link to the node at an address, which another connection makes just now."""
-        async with asyncio.timeout(DEADLINE):
-            while True:
-                for link in self.links.values():
-                    if link.them is not None and where in link.them.addresses:
-                        return link
-                await env.sleep(RETRY / 10)
+        return await self._dialer.join(where, patience)
 
     async def adopt(self, sock: socket.socket, *, dials: bool) -> Link:
         """Link over a pipe to a parent or a child; it ends with that process."""
         stream = Stream(sock)
         if dials:
-            return await self._greet(stream, resumable=False)
+            return await self._dialer.greet(stream, resumable=False)
         greeting = self._answer(stream, resumable=False)
         return self.links[(await greeting.over).node]
 
@@ -231,99 +177,23 @@ class Node:
             member = self.members.get(node)
             if member is None or not member.addresses:
                 raise Unreachable(f"node {node.hex()[:8]} is not known here, or it listens nowhere")
-            link = self._new_link(node, member.name, self._new_session(), resumable=True)
-            self.dialing(link)
+            link = self.new_link(node, member.name, self.new_session(), resumable=True)
+            self._dialer.dial(link)
         return link
-
-    def _new_session(self) -> bytes:
-        return bytes.fromhex(env.new_id())
-
-    def _new_link(self, node: bytes, name: str, session: bytes, *, resumable: bool) -> Link:
-        link = self.links[node] = Link(self, node, name, session, resumable=resumable)
-        return link
-
-    # -- who dials
-
-    async def _greet(self, stream: Stream, *, resumable: bool, link: Link | None = None) -> Link:
-        """Say HELLO on a connection; the link, once WELCOME came."""
-        session = self._new_session() if link is None else link.session
-        fresh = link is None or link.connections == 0
-        made: list[Link] = []
-
-        def welcomed(greeting: Greeting, them: Hello) -> Link:
-            this = link or self.links.get(them.node)
-            if this is None:
-                this = self._new_link(them.node, them.name, session, resumable=resumable)
-            elif link is None:
-                if this.connections:
-                    raise handshake.refused("duplicate")
-                this.session = session  # it is being dialed, too, and this connection was quicker
-            if this.is_down or this.node != them.node or them.session != this.session:
-                raise handshake.refused("session")
-            made.append(this)
-            return this
-
-        greeting = Greeting(stream, frames.WELCOME, welcomed, self._attach)
-        stream.start(greeting)
-        next_seq = 1 if link is None else link.inbound.next_seq
-        greeting.say(frames.HELLO, handshake.encode(self.hello(session, fresh=fresh, next_seq=next_seq)))
-        self._greetings.add(greeting)
-        try:
-            await greeting.over
-        except BaseException:
-            stream.close()
-            raise
-        finally:
-            self._greetings.discard(greeting)
-        return made[0]
-
-    def dialing(self, link: Link) -> None:
-        """Connect, or connect again, in the background."""
-        self._start(self._dial(link))
-
-    async def _dial(self, link: Link) -> None:
-        deadline = env.clock() + self.down_after
-        while not link.is_down and link.stream is None:
-            try:
-                await self._dial_once(link)
-            except HandshakeRefused as error:
-                if error.code in ("fenced", "session", "app", "version", "self"):
-                    link.down(str(error))
-                    return
-                if error.code == "duplicate" and link.connections == 0:
-                    return  # the other side is dialing, too, and its connection stays
-            except (OSError, NodeError) as error:
-                if env.clock() >= deadline:
-                    link.down(f"it cannot be reached: {error}")
-                    return
-            else:
-                return
-            await env.sleep(RETRY)
-
-    async def _dial_once(self, link: Link) -> None:
-        member = self.members[link.node]
-        failure: BaseException | None = None
-        for where in member.addresses:
-            try:
-                stream = await dial(addresses.parse(where), self.credentials)
-            except (OSError, Unreachable) as error:
-                failure = error
-                continue
-            await self._greet(stream, resumable=True, link=link)
-            return
-        raise failure or Unreachable(f"{link.name} listens nowhere")
 
     def reconnect(self, link: Link) -> None:
         """A connection broke: dial again if the other side can be dialed; it may dial, too."""
-        self._timers[link] = self.queue.loop.call_later(self.down_after, self._give_up, link, link.connections)
-        member = self.members.get(link.node)
-        if member is not None and member.addresses and (self.id > link.node or not self.addresses):
-            self.dialing(link)
+        if not self.is_closed:
+            self._dialer.reconnect(link)
 
-    def _give_up(self, link: Link, connections: int) -> None:
-        self._timers.pop(link, None)
-        if link.stream is None and link.connections == connections:
-            link.down(f"it was not reached for {self.down_after:g} s")
+    def new_session(self) -> bytes:
+        """The id of a session that begins."""
+        return bytes.fromhex(env.new_id())
+
+    def new_link(self, node: bytes, name: str, session: bytes, *, resumable: bool) -> Link:
+        """The one link to a node, from now on."""
+        link = self.links[node] = Link(self, node, name, session, resumable=resumable)
+        return link
 
     # -- who is dialed
 
@@ -332,18 +202,19 @@ class Node:
 
     def _answer(self, stream: Stream, *, resumable: bool) -> Greeting:
         def heard(greeting: Greeting, them: Hello) -> Link:
+            check_name(greeting.stream.tls, them.name)
             link = self._judge(them, resumable)
             mine = self.hello(link.session, fresh=them.fresh, next_seq=link.inbound.next_seq)
             greeting.say(frames.WELCOME, handshake.encode(mine))
             return link
 
         def over(done: asyncio.Future[Hello]) -> None:
-            self._greetings.discard(greeting)
+            self.greetings.discard(greeting)
             if not done.cancelled() and done.exception() is not None:
                 self._refused(done.exception())
 
-        greeting = Greeting(stream, frames.HELLO, heard, self._attach)
-        self._greetings.add(greeting)
+        greeting = Greeting(stream, frames.HELLO, heard, self.attach)
+        self.greetings.add(greeting)
         greeting.over.add_done_callback(over)
         stream.start(greeting)
         return greeting
@@ -351,9 +222,12 @@ class Node:
     def _judge(self, them: Hello, resumable: bool) -> Link:
         """Decide on a HELLO: the link that it is for. HandshakeRefused."""
         link = self.links.get(them.node)
+        if them.node in self.members and self.members[them.node].name != them.name:
+            raise handshake.refused("auth")  # by its certificate it is another one
         known = Known(
             incarnation=self.members[them.node].incarnation if them.node in self.members else 0,
-            session=link.session if link is not None and link.connections else b"",
+            session=self._session_with(link, them),
+            can_resume=link is None or link.outbound.can_resume(them.next_seq),
             dialing=link is not None and not link.connections,
             down=self._down.get(them.node, 0),
         )
@@ -366,16 +240,25 @@ class Node:
         if link is not None:  # both dial at once, and the other side's connection stays: the link is the same
             link.session = them.session
             return link
-        return self._new_link(them.node, them.name, them.session, resumable=resumable)
+        return self.new_link(them.node, them.name, them.session, resumable=resumable)
+
+    def _session_with(self, link: Link | None, them: Hello) -> bytes:
+        """The session with a node: the one of the link, or one that was offered to it."""
+        if link is not None:
+            return link.session
+        return them.session if self._dialer.has_offered(them.session) else b""
 
     def _refused(self, error: BaseException | None) -> None:
         code = getattr(error, "code", "closed")
         self.counters[f"refused: {code}"] += 1
-        logger.info("a connection was refused: %s", error)
+        if env.clock() - self._refusal_logged >= QUIET:
+            self._refusal_logged = env.clock()
+            logger.warning("a connection was refused: %s; more within %g s are only counted", error, QUIET)
 
     # -- membership (NET-44)
 
-    def _attach(self, link: Link, greeting: Greeting, them: Hello) -> None:
+    def attach(self, link: Link, greeting: Greeting, them: Hello) -> None:
+        """A handshake is over: the connection is the link's."""
         first = link.connections == 0
         link.attach(greeting.stream, greeting.reader, them)
         member = member_of(them)
@@ -459,11 +342,6 @@ class Node:
         for link in list(self.links.values()):
             link.tick()
 
-    def _start(self, coroutine: Any) -> None:
-        task = self.queue.loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def close(self, reason: str = "it has left") -> None:
         """Say goodbye to all, close all links and listeners."""
         if self.is_closed:
@@ -471,18 +349,13 @@ class Node:
         self.is_closed = True
         self._ticker.cancel()
         self._heartbeat.close()
-        for timer in self._timers.values():
-            timer.cancel()
-        for task in list(self._tasks):
-            task.cancel()
         for listener in self.listeners:
             listener.close()
-        for greeting in list(self._greetings):
+        for greeting in list(self.greetings):
             greeting.stream.close()
         for link in list(self.links.values()):
             link.close(reason)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)
+        await self._dialer.close()
 
     async def __aenter__(self) -> Node:
         return self

@@ -48,6 +48,7 @@ SEAM_USERS = {
     ("nodes/listener.py", "socket"): "transport of links: binds and accepts",
     ("nodes/stream.py", "socket"): "transport of links: reads and writes",
     ("nodes/peercred.py", "socket"): "transport of links: who is at the other end",
+    ("nodes/node.py", "socket"): "the type of the pipe to a parent or a child; it opens none",
     ("nodes/heartbeat.py", "threading"): "the thread of the heartbeat",
     ("nodes/security/keys.py", "secrets"): "a key is drawn from the system, never from a source that can be replayed",
     ("actorpar/launch/child.py", "multiprocessing"): "starts the nodes of this host",
@@ -61,6 +62,11 @@ SLEEPERS = {
     "tests/flow/workers.py": "what the stages of its tests do, which run in virtual time",
     "tests/models/test_actor_model.py": "runs on a VirtualClock of its own",
     "tests/supervision/acting.py": "what the actors of its tests do, which run in virtual time",
+    "tests/nodes/meshed.py": "nodes tell who has come, not that all have: it looks again",
+    "tests/nodes/remote/test_schedules.py": "runs on a VirtualClock of its own",
+    "tests/nodes/test_nodes.py": "looks at real links, which tell nobody of what is waited for",
+    "tests/remote/subjects.py": "what actors on another node do, which is to take a while",
+    "tests/remote/test_remote_actors.py": "looks at another node, which tells nobody of what is waited for",
     "tests/bench/echo_client.py": "the pace of the load that is measured",
     "tests/bench/file_server.py": "a server in a process of its own has no event to wait for",
     "tests/fetch/answers.py": "the server that misbehaves is slow on purpose",
@@ -72,6 +78,8 @@ LONG = {
     "channels/sender.py: send": "the hot path is written out: every call less is a tenth of its cost",
     "channels/receiver.py: receive": "as send",
 }
+#: What a room may import beside the standard library.
+LIBRARIES = {"channels": [], "nodes": ["msgspec.", "msgpack.", "numpy.", "cryptography."]}
 #: What `import actorpar` must not load: it has to cost little more than asyncio.
 HEAVY = (
     *("aiohttp", "numpy", "multiprocessing", "msgspec", "msgpack", "rich", "uvloop", "mpi4py", "anyio"),
@@ -151,7 +159,7 @@ def python(program: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("room", ["channels", "nodes"])
 def test_channels_and_nodes_import_the_standard_library_and_the_rooms_below_them(room: str) -> None:
-    below = [f"actorpar.{other}." for other in ROOMS[: ROOMS.index(room) + 1]]
+    below = [f"actorpar.{other}." for other in ROOMS[: ROOMS.index(room) + 1]] + LIBRARIES[room]
     strangers = [
         f"{source.name} imports {name}"
         for source in CODE[room]

@@ -8,7 +8,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..nodes.node import Node, NodeLost
+from ..nodes.events import NodeLost
+from ..nodes.node import Node
 from ..running import run
 from ..system import ActorSystem
 from .application import Application

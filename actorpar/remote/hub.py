@@ -29,6 +29,7 @@ from .process import RemoteProcess
 from .ref import RemoteRef, call_signature
 
 if TYPE_CHECKING:
+    from ..channels.group import ProcessGroup
     from ..nodes.link import Link
     from ..nodes.node import Node
     from ..nodes.remote.ops import Member
@@ -199,8 +200,10 @@ class Hub:
         if link is not None:
             link.call(m.LANE, m.pack(m.Cancel(question.op)), [])
 
-    async def spawn(self, node: bytes, target: Any, args: tuple[Any, ...], name: str | None, propagate: bool) -> Any:
-        """Start an actor or a process on another node. NotImportable, NodeDown, StartFailed."""
+    async def spawn(
+        self, node: bytes, target: Any, args: tuple[Any, ...], name: str | None, propagate: bool, group: ProcessGroup
+    ) -> Any:
+        """Start an actor, or a process of the group, on another node. NotImportable, NodeDown, StartFailed."""
         actor = is_actor(target)
         told = name_of(target)
         signature = signature_of(target.__init__ if actor else target, 1 if actor else 0)
@@ -218,6 +221,8 @@ class Hub:
         if actor:
             self._questions.pop(question.op, None)
             return self.accept(type(target), started, link)
+        assert question.process is not None
+        group.adopt(question.process.follow(), name=name)
         return question.process
 
     def _cancel(self, question: Question) -> None:

@@ -40,6 +40,23 @@ class RemoteProcess(asyncio.Future[Any]):
 
     __iter__ = __await__
 
+    async def follow(self) -> None:
+        """Wait for its end, for the block that it belongs to: its failure is raised unless somebody awaits it.
+
+        Cancelled, it cancels the process over there, and ends when that has.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self.add_done_callback(lambda _: None if done.done() else done.set_result(None))
+        try:
+            await asyncio.shield(done)
+        except asyncio.CancelledError:
+            self.cancel()
+            await done
+            raise
+        error = None if self.cancelled() else self.exception()
+        if error is not None and not self.awaited:
+            raise error
+
     # -- for the hub
 
     def returned(self, value: Any) -> None:

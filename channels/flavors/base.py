@@ -392,14 +392,7 @@ class Flavor:
     def statistics(self) -> Statistics:
         """A snapshot (CH-60)."""
         return Statistics(
-            self.name,
-            self.capacity,
-            len(self.buffer),
-            self.sender_count,
-            self.receiver_count,
-            count_live(self.senders),
-            count_live(self.receivers),
-            self.peak,
-            self.dropped,
+            self.name, self.capacity, len(self.buffer), self.sender_count, self.receiver_count,
+            count_live(self.senders), count_live(self.receivers), self.peak, self.dropped,
             (self.blocked_sending, self.blocked_receiving),
-        )
+        )  # fmt: skip

@@ -23,7 +23,9 @@ from actorpar.channels.flavors.bounded import Bounded
 from actorpar.channels.flavors.lossy import Lossy
 
 from . import ops
-from .outlet import Outlet, credit_of, describe
+from .causes import describe
+from .credit import credit_of
+from .outlet import Outlet
 from .receiver_stub import ReceiverStub
 from .sender_stub import SenderStub
 

@@ -23,7 +23,7 @@ from actorpar.channels.waiters import ENDED, count_live, wake_all
 
 from ..errors import LinkLost, ProtocolError, RemoteError
 from . import ops
-from .outlet import FAILURES, describe, split
+from .causes import FAILURES, describe, split
 
 if TYPE_CHECKING:
     from ..codec.schema import Schema

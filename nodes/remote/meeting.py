@@ -22,8 +22,9 @@ from actorpar.channels.waiters import DONE, GRANTED, IDLE, QUEUED, WAITING, Guar
 
 from ..errors import CodecError, ProtocolError
 from . import ops
+from .away import AtOutlet
 from .home import _AtHome
-from .outlet import Outlet, _AtOutlet
+from .outlet import Outlet
 from .sender_stub import SenderStub
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class MeetingOutlet(Outlet):
         return False
 
 
-class OutletRendezvous(_AtOutlet, Rendezvous):
+class OutletRendezvous(AtOutlet, Rendezvous):
     """A rendezvous whose receivers are on other nodes."""
 
     __slots__ = ()

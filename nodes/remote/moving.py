@@ -23,10 +23,11 @@ from actorpar.channels.sender import Sender
 
 from ..codec.schema import schema_of
 from ..errors import CodecError
+from .away import OutletBounded, OutletLossy
 from .home import Home, HomeBounded, HomeLossy
 from .inlet import Inlet, InletBounded
 from .meeting import HomeRendezvous, MeetingOutlet, MeetingStub, OutletRendezvous
-from .outlet import Outlet, OutletBounded, OutletLossy
+from .outlet import Outlet
 
 if TYPE_CHECKING:
     from ..codec.schema import Schema

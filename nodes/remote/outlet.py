@@ -16,18 +16,17 @@ Invariants
 from __future__ import annotations
 
 import collections
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorpar.channels.errors import ChannelAborted, ChannelBroken, ChannelError, EndOfChannel
-from actorpar.channels.flavors.base import NO_WAITERS, UNLIMITED, Flavor
-from actorpar.channels.flavors.bounded import Bounded
-from actorpar.channels.flavors.lossy import Lossy
-from actorpar.channels.waiters import ENDED, count_live, wake_all
+from actorpar.channels.flavors.base import UNLIMITED, Flavor
+from actorpar.channels.waiters import ENDED, wake_all
 
-from ..errors import CodecError, ItemTypeError, LinkLost, NodeDown, ProtocolError, RemoteError
+from ..errors import CodecError, ItemTypeError, LinkLost, ProtocolError, RemoteError
 from . import ops
+from .causes import FAILURES, describe, split
+from .credit import credit_of
 from .trigger import Trigger
 
 if TYPE_CHECKING:
@@ -41,12 +40,6 @@ WINDOW: Final = 4 << 20
 SLICE: Final = 256
 #: Items of a batch while nothing is known of their size.
 FIRST_BATCH: Final = 16
-
-FAILURES: Final[dict[str, type[ChannelError]]] = {
-    "end": EndOfChannel,
-    "broken": ChannelBroken,
-    "aborted": ChannelAborted,
-}
 
 
 class Outlet:
@@ -90,7 +83,7 @@ class Outlet:
     def adopt_waiting(self) -> None:
         """The home was here until now: what is in the buffer follows it, and who waits to send waits for credit."""
         self.park()
-        if waiting_senders(self.core):
+        if self.core.senders:
             self.starve()
 
     def show(self) -> None:
@@ -392,87 +385,3 @@ class Outlet:
     def _forget(self) -> None:
         if self.peer is not None:
             self.peer.ends.pop(self.alias, None)
-
-
-class _AtOutlet(Flavor):
-    """What a channel does differently at an outlet."""
-
-    __slots__ = ()
-
-    remote: Outlet
-
-    def try_send(self, item: Any) -> bool:
-        self.remote.check(item)
-        if len(self.buffer) >= self.limit and self.failure is None:
-            self.remote.next_slice()
-        return super().try_send(item)
-
-    def try_reserve(self) -> Any:
-        if len(self.buffer) >= self.limit and self.failure is None:
-            self.remote.next_slice()
-        return super().try_reserve()
-
-    def sender_parked(self, waiter: Any) -> None:
-        super().sender_parked(waiter)
-        self.remote.starve()
-
-    def drop_sender(self, failure: BaseException | None) -> None:
-        self.sender_count -= 1
-        if failure is not None and self.cause is None:
-            self.cause = failure
-        if not self.sender_count:
-            self.remote.close(self.cause)
-
-    def abort(self, exc: BaseException, after_drain: bool) -> None:
-        if self.failure is None:
-            self.remote.abort(exc, after_drain)
-
-    def refusal(self, item: Any = None) -> ChannelError:
-        error = super().refusal(item)
-        if isinstance(error, LinkLost):
-            error.items = self.remote.unknown
-        return error
-
-    def is_served_outside(self) -> bool:
-        return True
-
-
-class OutletBounded(_AtOutlet, Bounded):
-    """An outlet of a channel with a buffer."""
-
-    __slots__ = ()
-
-
-class OutletLossy(_AtOutlet, Lossy):
-    """An outlet of a channel that never makes its senders wait: without credit, its policy decides here (CH-19)."""
-
-    __slots__ = ()
-
-
-def describe(error: BaseException) -> str:
-    """A cause as it crosses a link: the name of its class and its text (NET-47)."""
-    if isinstance(error, RemoteError | NodeDown):
-        return str(error) if isinstance(error, RemoteError) else f"NodeDown: {error}"
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    return f"{type(error).__name__}: {text}"[:4096]
-
-
-def split(cause: str) -> tuple[str, str]:
-    """The kind and the message of a cause."""
-    kind, _, message = cause.partition(": ")
-    return kind, message
-
-
-def waiting_senders(core: Flavor) -> int:
-    """Operations that wait to send."""
-    return 0 if core.senders is NO_WAITERS else count_live(core.senders)
-
-
-def credit_of(core: Flavor) -> int:
-    """Slots that are free and promised to nobody."""
-    if core.capacity == math.inf:
-        return 0
-    return max(core.limit - len(core.buffer), 0)

@@ -14,7 +14,7 @@ from actorpar.channels.waiters import BURIED, GRANTED, IDLE, WAITING, wake
 
 from ..errors import ProtocolError, RemoteError
 from . import ops
-from .outlet import split
+from .causes import split
 from .trigger import Trigger
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from actorpar.channels.waiters import GRANTED
 
 from ..errors import NodeDown, ProtocolError, RemoteError
 from . import ops
-from .outlet import WINDOW, split
+from .causes import split
+from .outlet import WINDOW
 from .trigger import Trigger
 
 if TYPE_CHECKING:

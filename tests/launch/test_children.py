@@ -18,7 +18,8 @@ from actorpar.launch.application import Application
 from actorpar.launch.children import Children
 from actorpar.launch.output import Output
 from actorpar.nodes.errors import HandshakeRefused, NodeDown
-from actorpar.nodes.node import Node, NodeLost
+from actorpar.nodes.events import NodeLost
+from actorpar.nodes.node import Node
 from tests.launch.watching import watching
 
 PROGRAM = """

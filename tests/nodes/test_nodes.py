@@ -10,7 +10,8 @@ import pytest
 
 import actorpar as ap
 from actorpar.nodes.errors import BindRefused, HandshakeRefused, InvalidAddress, LinkLost, Unreachable
-from actorpar.nodes.node import Node, NodeLost, NodeUp
+from actorpar.nodes.events import NodeLost, NodeUp
+from actorpar.nodes.node import Node
 from actorpar.nodes.protocol import frame as frames
 from actorpar.nodes.remote import ops
 from tests.nodes.meshed import close, linked, mesh

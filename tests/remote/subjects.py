@@ -89,6 +89,11 @@ async def waits(started: ap.Sender[str]) -> None:
     await asyncio.sleep(3600)
 
 
+async def naps(seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return "slept"
+
+
 async def serve_orders(orders: ap.Receiver[Order]) -> None:
     async for order in orders:
         await order.answers.send(f"served {order.number}")

@@ -14,7 +14,7 @@ import actorpar as ap
 from actorpar.nodes.errors import ItemTypeError, NodeDown, NotImportable, RemoteError
 from actorpar.remote.naming import resolve
 from tests.nodes.meshed import Mesh, close, mesh
-from tests.remote.subjects import Counter, Linked, Order, Watcher, double, fails, serve_orders, waits
+from tests.remote.subjects import Counter, Linked, Order, Watcher, double, fails, naps, serve_orders, waits
 
 SERVES = ("tests.remote.subjects",)
 
@@ -85,7 +85,7 @@ async def test_what_does_not_fit_raises_here_and_nothing_is_sent() -> None:
         with pytest.raises(ap.BadArguments, match="int is declared, not str"):
             counter.tell(Counter.add, "one")  # type: ignore[arg-type]
         with pytest.raises(ap.BadArguments):
-            await counter.ask(Counter.add)  # type: ignore[call-arg]
+            await counter.ask(Counter.add)  # type: ignore[call-overload]
         with pytest.raises(ap.UnhandledMessage):
             counter.tell(Watcher.note, "x")  # type: ignore[arg-type]
         assert await counter.ask(Counter.add, 0) == 0
@@ -238,10 +238,17 @@ async def test_ac57_what_a_node_has_started_here_ends_with_it() -> None:
     async with two_systems() as two:
         await two.here.spawn(Counter, on="n1")
         tx, rx = ap.open_channel[str](1)
-        await two.here.spawn(waits, tx, on="n1")
+        process = await two.here.spawn(waits, tx, on="n1")
+
+        async def learn() -> None:
+            with pytest.raises(NodeDown):
+                await process
+
+        learning = asyncio.create_task(learn())
         assert await rx.receive() == "started"
         two.nodes.nodes[1].links[two.nodes.nodes[0].id].down("of the test")
         await until(lambda: not two.there.actors and not two.there.hub.serving._running)
+        await learning
         rx.close()
 
 
@@ -279,3 +286,26 @@ async def test_a_label_places_in_turn_and_an_unknown_one_is_refused() -> None:
             assert [len(system.actors) for system in systems] == [0, 2, 2]
             with pytest.raises(NodeDown, match="there are: n1, n2"):
                 await here.spawn(Counter, on="gpu")
+
+
+async def test_leaving_the_block_waits_for_processes_on_other_nodes() -> None:
+    async with mesh(2) as nodes:
+        here, there = (ap.ActorSystem(node.name, node=node, serves=SERVES, shutdown=0.5) for node in nodes.nodes)
+        async with there:
+            async with here:
+                process = await here.spawn(naps, 0.05, on="n1")
+            assert process.result() == "slept"
+
+
+async def broken(here: ap.ActorSystem) -> None:
+    async with here:
+        await here.spawn(fails, "broken", on="n1")
+        await asyncio.Event().wait()
+
+
+async def test_the_failure_of_a_process_on_another_node_that_nobody_awaits_ends_the_block() -> None:
+    async with mesh(2) as nodes:
+        here, there = (ap.ActorSystem(node.name, node=node, serves=SERVES, shutdown=0.5) for node in nodes.nodes)
+        async with there:
+            with pytest.raises(RemoteError, match="ValueError: broken"):
+                await broken(here)

@@ -59,8 +59,8 @@ async def knock(node: Node, context: ssl.SSLContext | None) -> bytes:
 
 async def settled(node: Node) -> None:
     """Wait until the node has no handshake under way."""
-    while node._greetings:
-        await asyncio.wait([greeting.over for greeting in node._greetings])
+    while node.greetings:
+        await asyncio.wait([greeting.over for greeting in node.greetings])
         await asyncio.sleep(0)
 
 

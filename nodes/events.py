@@ -1,0 +1,42 @@
+"""What happens to nodes, as `Node.watch` tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .remote.ops import Member
+
+
+@dataclass(frozen=True)
+class NodeUp:
+    """A node is linked to this one."""
+
+    node: Member
+
+
+@dataclass(frozen=True)
+class NodeLost:
+    """A node is down for good; `reason` says how that is known."""
+
+    node: Member
+    reason: str
+
+
+@dataclass(frozen=True)
+class NodeSilent:
+    """A node is suspected (`suspected`), or was heard again."""
+
+    node: Member
+    suspected: bool
+
+
+@dataclass(frozen=True)
+class NodeStalled:
+    """The loop of a node has not run for `age` seconds; the node lives (NET-41)."""
+
+    node: Member
+    age: float
+
+
+NodeEvent: TypeAlias = NodeUp | NodeLost | NodeSilent | NodeStalled
