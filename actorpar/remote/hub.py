@@ -170,14 +170,12 @@ class Hub:
 
     def link(self, node: bytes) -> Link:
         """The link to a node. NodeDown."""
-        link = self.node.links.get(node)
-        if link is None:
+        if node not in self.node.links:
             try:
-                link = self.node.peer(node)  # type: ignore[assignment]
+                self.node.peer(node)
             except NodeError as error:
                 raise NodeDown(f"node {node.hex()[:8]} is down, or was never known here", node="") from error
-        assert link is not None
-        return link
+        return self.node.links[node]
 
     def question(self, ref: RemoteRef, message: Message) -> Question:
         """A question to an actor; `forget` it when it is over."""

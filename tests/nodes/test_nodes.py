@@ -121,16 +121,17 @@ async def test_net30_two_nodes_that_connect_at_once_have_one_link() -> None:
             await a.listen("tcp://127.0.0.1:0")
             await b.listen("tcp://127.0.0.1:0")
             a.members[b.id], b.members[a.id] = b.member, a.member
-            a.peer(b.id), b.peer(a.id)
+            a.peer(b.id)
+            b.peer(a.id)
             await linked([a, b])
             tx, rx = ap.open_channel[int](4)
             from actorpar.nodes.remote import moving
 
             data = moving.export(a.table, rx, a.peer(b.id))
-            rx = moving.accept(b.table, data, int, b.peer(a.id))  # type: ignore[assignment]
+            far: Any = moving.accept(b.table, data, int, b.peer(a.id))
             await tx.send(1)
-            assert await asyncio.wait_for(rx.receive(), 5) == 1
-            close(tx, rx)
+            assert await asyncio.wait_for(far.receive(), 5) == 1
+            close(tx, far)
 
 
 async def test_net31_nodes_of_other_code_are_refused() -> None:
@@ -240,7 +241,7 @@ async def test_a12_an_end_is_found_by_an_unguessable_id_only() -> None:
         close(kept, tx, rx)
 
 
-async def test_net8_an_item_of_another_type_is_refused_at_the_send() -> None:
+async def test_net08_an_item_of_another_type_is_refused_at_the_send() -> None:
     async with mesh(2) as nodes:
         tx, rx = ap.open_channel[int](4)
         rx = nodes.move(rx, 0, 1, int)
@@ -252,7 +253,7 @@ async def test_net8_an_item_of_another_type_is_refused_at_the_send() -> None:
         close(tx, rx)
 
 
-async def test_net8_a_deeper_mismatch_is_counted_at_the_home_and_the_rest_arrives() -> None:
+async def test_net08_a_deeper_mismatch_is_counted_at_the_home_and_the_rest_arrives() -> None:
     async with mesh(2) as nodes:
         tx, rx = ap.open_channel[list[int]](4)
         rx = nodes.move(rx, 0, 1, list[int])
@@ -265,7 +266,7 @@ async def test_net8_a_deeper_mismatch_is_counted_at_the_home_and_the_rest_arrive
         close(tx, rx)
 
 
-async def test_net7_a_full_channel_stops_no_other() -> None:
+async def test_net07_a_full_channel_stops_no_other() -> None:
     async with mesh(2) as nodes:
         full_tx, full_rx = ap.open_channel[bytes](2)
         tx, rx = ap.open_channel[int](2)
@@ -281,7 +282,7 @@ async def test_net7_a_full_channel_stops_no_other() -> None:
             end.close()
 
 
-async def test_net4_a_channel_of_large_items_has_a_bounded_number_of_bytes_under_way() -> None:
+async def test_net04_a_channel_of_large_items_has_a_bounded_number_of_bytes_under_way() -> None:
     from actorpar.nodes.remote.outlet import WINDOW
 
     async with mesh(2) as nodes:

@@ -116,13 +116,13 @@ def test_a_view_does_not_show_what_comes_later_into_the_same_memory(declared: An
         (int | None, "x"), (Options, []), (None, 0), (numpy.ndarray, [1]),
     ],
 )  # fmt: skip
-def test_net8_the_outer_type_is_checked_before_anything_is_sent(declared: Any, item: Any) -> None:
+def test_net08_the_outer_type_is_checked_before_anything_is_sent(declared: Any, item: Any) -> None:
     with pytest.raises(ItemTypeError) as refused:
         schema_of(declared).check(item)
     assert refused.value.item is item
 
 
-def test_net8_a_deeper_mismatch_is_found_where_it_is_decoded() -> None:
+def test_net08_a_deeper_mismatch_is_found_where_it_is_decoded() -> None:
     schema = schema_of(list[int])
     body, _ = schema.encode([[1], ["x"], [2]], NoPort())
     with pytest.raises(CodecError, match="Expected `int`"):

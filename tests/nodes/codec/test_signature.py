@@ -80,7 +80,7 @@ def test_net20_an_end_crosses_as_an_argument() -> None:
 
 
 @pytest.mark.parametrize(("args", "kwargs"), [(("one",), {}), ((1, 2), {}), ((1, 2), {"flag": True})])
-def test_net8_a_wrong_argument_is_refused_before_anything_is_sent(args: Any, kwargs: Any) -> None:
+def test_net08_a_wrong_argument_is_refused_before_anything_is_sent(args: Any, kwargs: Any) -> None:
     with pytest.raises(ItemTypeError):
         through(work, args, kwargs)
 

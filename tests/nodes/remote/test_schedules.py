@@ -111,7 +111,7 @@ def test_net22_ends_move_while_items_flow_and_each_arrives_once_and_in_order(
 
 
 @pytest.mark.parametrize("order", ["sender first", "receiver first"])
-def test_net1_the_controller_carries_at_most_the_capacity(order: str) -> None:
+def test_net01_the_controller_carries_at_most_the_capacity(order: str) -> None:
     async def run(dice: random.Random) -> None:
         world = World(3, dice)
         tx, rx = ap.open_channel[int](16)
@@ -153,7 +153,7 @@ def run_virtual(story: Any) -> None:
         runner.run(story)
 
 
-def test_net6_a_sender_that_starves_gets_the_credit_that_an_idle_one_holds() -> None:
+def test_net06_a_sender_that_starves_gets_the_credit_that_an_idle_one_holds() -> None:
     async def story() -> None:
         world = World(3, random.Random(1))
         tx, rx = ap.open_channel[int](8)
