@@ -60,10 +60,8 @@ SEAM_USERS = {
 SLEEPERS = {
     "tests/actors/staff.py": "what the actors of its tests do, which run in virtual time",
     "tests/flow/workers.py": "what the stages of its tests do, which run in virtual time",
-    "tests/models/test_actor_model.py": "runs on a VirtualClock of its own",
     "tests/supervision/acting.py": "what the actors of its tests do, which run in virtual time",
     "tests/nodes/meshed.py": "nodes tell who has come, not that all have: it looks again",
-    "tests/nodes/remote/test_schedules.py": "runs on a VirtualClock of its own",
     "tests/nodes/test_nodes.py": "looks at real links, which tell nobody of what is waited for",
     "tests/remote/subjects.py": "what actors on another node do, which is to take a while",
     "tests/remote/test_remote_actors.py": "looks at another node, which tells nobody of what is waited for",
@@ -134,8 +132,12 @@ class Source:
         ]
 
     def is_virtual(self) -> bool:
-        """True if its tests run in virtual time."""
-        return any(isinstance(node, ast.Attribute) and node.attr == "virtual_time" for node in self.nodes)
+        """True if its tests run in virtual time, by the fixture or on a clock of their own."""
+        return any(
+            (isinstance(node, ast.Attribute) and node.attr == "virtual_time")
+            or (isinstance(node, ast.Name) and node.id in ("VirtualClock", "run_virtual"))
+            for node in self.nodes
+        )
 
 
 def sources_of(room: str) -> list[Source]:
