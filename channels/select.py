@@ -8,7 +8,7 @@ transition (CH-34). The losers then leave their queues, and the chosen guard fin
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast, overload
+from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast, overload
 
 from . import env
 from .end import End
@@ -19,7 +19,7 @@ from .guard import Default, Guard, ReceiveFrom, SendTo
 from .process import park, pause
 from .receiver import Receiver
 from .runqueue import RunQueue, current, run_queue, waiter_here
-from .waiters import BURIED, IDLE, PARKED, WAITING, GuardWaiter, Waiter
+from .waiters import BURIED, GRANTED, IDLE, PARKED, WAITING, GuardWaiter, Waiter
 
 T = TypeVar("T")
 G0 = TypeVar("G0")
@@ -37,26 +37,79 @@ _Selection: TypeAlias = Coroutine[Any, Any, T]
 _Entry: TypeAlias = tuple[int, Guard[Any], End]
 
 
-class Choice:
-    """A select that sleeps: OPEN until one of its guards commits it, once (CH-34)."""
+#: The winner of a select that was released by a claim: nothing was chosen, and it looks at its guards again.
+AGAIN: Final = GuardWaiter(-1)
 
-    __slots__ = ("number", "waiter", "winner")
+
+class Claim(Protocol):
+    """Whoever takes a select out of play while several nodes agree on a match (NET-14)."""
+
+    def granted(self) -> None:
+        """The claims before this one are over: the select is held for it now."""
+
+    def gone(self) -> None:
+        """The select has chosen something, or was cancelled; it is not held."""
+
+
+class Choice:
+    """A select that sleeps: OPEN until one of its guards commits it, once (CH-34).
+
+    The first of `claims` holds it: until that one has settled or released it, nobody else can commit it.
+    """
+
+    __slots__ = ("claims", "number", "waiter", "winner")
 
     def __init__(self, waiter: Waiter) -> None:
+        self.claims: tuple[Claim, ...] = ()
         self.number = 0  # by which other nodes know it, once it offers them something
         self.waiter = waiter
         self.winner: GuardWaiter | None = None
 
     def is_open(self) -> bool:
         """True while a guard may still be chosen."""
-        return self.winner is None and self.waiter.is_live()
+        return self.winner is None and not self.claims and self.waiter.is_live()
 
     def commit(self, guard: GuardWaiter, outcome: int) -> bool:
-        """Choose `guard` and wake the sleeper. False: another was chosen, or the sleeper was cancelled."""
-        if self.winner is not None or not self.waiter.claim(outcome):
+        """Choose `guard` and wake the sleeper. False: another was chosen, it is held, or the sleeper was cancelled."""
+        if self.winner is not None or self.claims or not self.waiter.claim(outcome):
             return False
         self.winner = guard
         return True
+
+    # -- claims (NET-14, NET-15)
+
+    def lock(self, claim: Claim) -> bool | None:
+        """Hold it for `claim`. None: another claim holds it, and `claim` is told later. False: it is gone."""
+        if self.winner is not None or not self.waiter.is_live():
+            return False
+        self.claims += (claim,)
+        return True if self.claims[0] is claim else None
+
+    def settle(self, guard: GuardWaiter, outcome: int) -> bool:
+        """The claim that holds it commits `guard`. False: the sleeper was cancelled meanwhile."""
+        waiting, self.claims = self.claims[1:], ()
+        chosen = self.commit(guard, outcome)
+        for claim in waiting:
+            claim.gone()
+        return chosen
+
+    def release(self, claim: Claim) -> None:
+        """The claim wants it no more: the next claim has it, or it looks at its guards again.
+
+        What came to its guards while it was held found them closed, so it may not sleep on.
+        """
+        held = self.claims[0] is claim
+        self.claims = tuple(other for other in self.claims if other is not claim)
+        if not held:
+            return
+        if self.winner is not None or not self.waiter.is_live():
+            gone, self.claims = self.claims, ()
+            for other in gone:
+                other.gone()
+        elif self.claims:
+            self.claims[0].granted()
+        else:
+            self.commit(AGAIN, GRANTED)
 
 
 class Selector(Generic[T]):
@@ -108,6 +161,7 @@ class Selector(Generic[T]):
                 else:
                     await choice.waiter.future  # type: ignore[attr-defined]  # not PARKED: a TaskWaiter
             except BaseException:
+                choice.winner = choice.winner or AGAIN  # its waiter serves the next wait: no claim may find it live
                 self._leave(None)
                 raise
             finally:
@@ -152,8 +206,10 @@ class Selector(Generic[T]):
                 waiter.guard._leave(core, waiter)
 
     def _finish(self, winner: GuardWaiter, queue: RunQueue) -> tuple[int, Any]:
-        """One guard was chosen. (-1, None): its channel has ended and is passed over, so poll again."""
+        """One guard was chosen. (-1, None): its channel has ended and is passed over, or none was, so poll again."""
         self._leave(winner)
+        if winner is AGAIN:
+            return -1, None
         core, winner.core = cast(Flavor, winner.core), None
         winner.end.waits -= 1
         try:

@@ -110,6 +110,13 @@ class GuardWaiter(Waiter):
         self.state = outcome
         return True
 
+    def settle(self, outcome: int) -> bool:
+        """Be chosen by the claim that holds the select (NET-14); False if that was cancelled."""
+        if not self.choice.settle(self, outcome):
+            return False
+        self.state = outcome
+        return True
+
     def is_live(self) -> bool:
         return self.state == WAITING and self.choice.is_open()
 

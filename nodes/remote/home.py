@@ -15,7 +15,7 @@ from __future__ import annotations
 import collections
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorpar.channels.errors import ChannelAborted, EndOfChannel
 from actorpar.channels.flavors.base import NOTHING, Flavor
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 class Home:
     """What the home knows of a channel whose ends are on several nodes. `core` is the channel itself."""
 
+    sender_stub: ClassVar[type[Any]] = SenderStub
+    receiver_stub: ClassVar[type[Any]] = ReceiverStub
+
     def __init__(self, table: ChannelTable, core: Flavor, channel: bytes, schema: Schema) -> None:
         self.table = table
         self.core = core
@@ -45,7 +48,6 @@ class Home:
         self.origin: bytes | None = None  # the node that knows `on_undelivered`, if it is another one
         self.pinned = False
         self.redeliver = False
-        self.stub_class = SenderStub  # a rendezvous has another one
         self.outlet: Outlet | None = None  # the home has moved, and what still comes here goes on through this
         self.senders: dict[SenderStub, None] = {}
         self.receivers: dict[ReceiverStub, None] = {}
@@ -59,14 +61,14 @@ class Home:
 
     def expect_sender(self, nonce: bytes, node: bytes, credit: int) -> SenderStub:
         """An end that sends is on its way to `node`, with credit that is reserved already."""
-        stub = self.stub_class(self, nonce, node, credit)
+        stub: SenderStub = self.sender_stub(self, nonce, node, credit)
         self.senders[stub] = None
         self.table.expect(self.channel, nonce, stub)
         return stub
 
     def expect_receiver(self, nonce: bytes, node: bytes) -> ReceiverStub:
         """An end that receives is on its way to `node`."""
-        stub = ReceiverStub(self, nonce, node)
+        stub: ReceiverStub = self.receiver_stub(self, nonce, node)
         self.receivers[stub] = None
         self.table.expect(self.channel, nonce, stub)
         return stub
@@ -181,7 +183,7 @@ class Home:
 
     def has_leases(self) -> bool:
         """True while items are on other nodes that may come back (NET-11)."""
-        return any(stub.leased for stub in self.receivers)
+        return any(stub.has_leases() for stub in self.receivers)
 
     def drained(self, discard: bool = False) -> None:
         """The channel has ended and nothing is left to receive: tell those who receive."""

@@ -88,7 +88,7 @@ class Inlet:
         core = self.core
         if self.closed or core.failure is not None or not self.opened or self.peer is None:
             return
-        waiting = 0 if core.receivers is NO_WAITERS else count_live(core.receivers)
+        waiting = self.waiting()
         lying = len(core.buffer) - core.held
         target = max(waiting, self.batch) + self.prefetch if waiting else self.prefetch
         if lying > target:
@@ -104,13 +104,11 @@ class Inlet:
     def _want(self, items: int) -> None:
         assert self.peer is not None
         self.told = self._settled()
-        self.peer.control(ops.Want(self.alias, items, self.told, self._selector() if items == 1 else 0))
+        self.peer.control(ops.Want(self.alias, items, self.told))
 
-    def _selector(self) -> int:
-        from .meeting import selector_of
-
-        guards = [waiter for waiter in self.core.receivers if waiter.is_live()]
-        return selector_of(guards[0]) if len(guards) == 1 and self.core.capacity == 0 else 0
+    def waiting(self) -> int:
+        """Receives that wait here."""
+        return 0 if self.core.receivers is NO_WAITERS else count_live(self.core.receivers)
 
     def _settled(self) -> int:
         numbers = self.numbers

@@ -26,8 +26,10 @@ from ..errors import CodecError
 from .away import OutletBounded, OutletLossy
 from .home import Home, HomeBounded, HomeLossy
 from .inlet import Inlet, InletBounded
-from .meeting import HomeRendezvous, MeetingOutlet, MeetingStub, OutletRendezvous
+from .meeting import MeetingOutlet, OutletRendezvous
+from .meeting_home import HomeRendezvous, MeetingHome
 from .outlet import Outlet
+from .seeking import InletRendezvous, MeetingInlet
 
 if TYPE_CHECKING:
     from ..codec.schema import Schema
@@ -100,9 +102,8 @@ def home_here(table: ChannelTable, core: Flavor) -> None:
 
 
 def _new_home(table: ChannelTable, core: Flavor, channel: bytes) -> Home:
-    home = Home(table, core, channel, schema_of(core.declared))
-    if isinstance(core, Rendezvous):
-        home.stub_class = MeetingStub
+    kind = MeetingHome if isinstance(core, Rendezvous) else Home
+    home = kind(table, core, channel, schema_of(core.declared))
     table.add_home(home)
     return home
 
@@ -202,9 +203,11 @@ def accept(table: ChannelTable, data: bytes, declared: Any, peer: Peer) -> End:
         outlet.open(home, description.nonce)
         outlet.park()
         return Sender(core)
-    core = InletBounded(_capacity(description), name=description.name, declared=declared)
+    meets = description.capacity == 0
+    inlet_core, kind = (InletRendezvous, MeetingInlet) if meets else (InletBounded, Inlet)
+    core = inlet_core(_capacity(description), name=description.name, declared=declared)
     core.bind(table.queue)
-    inlet = core.remote = Inlet(table, core, description.channel, schema)
+    inlet = core.remote = kind(table, core, description.channel, schema)
     core.watched = True
     core.plain = False
     inlet.open(home, description.nonce)
@@ -247,7 +250,7 @@ def _accept_home(table: ChannelTable, description: Description, declared: Any, p
     if description.capacity >= 0 and description.policy == "wait":
         credit = description.capacity
         core.limit -= credit
-    stub = home.stub_class(home, b"", peer.node, credit)
+    stub = home.sender_stub(home, b"", peer.node, credit)
     home.senders[stub] = None
     stub.open(peer, description.alias)
     return Receiver(core)

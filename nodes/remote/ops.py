@@ -64,14 +64,13 @@ class Flushed(Op, tag=7):
 
 
 class Want(Op, tag=8):
-    """Receivers wait here for `items` more; `selector` numbers the one select among them, if there is one.
+    """Receivers wait here for `items` more.
 
     The items are numbered as they are shipped; those below `settled` were received or returned (NET-11).
     """
 
     items: int
     settled: int
-    selector: int = 0
 
 
 class Unwant(Op, tag=9):
@@ -176,6 +175,52 @@ class Forfeit(Op, tag=45):
     op: int
 
 
+# -- rendezvous of selects, which are claimed before they are committed (NET-14)
+
+
+class Seek(Op, tag=46):
+    """A select waits to receive; an item that is shipped to it is for nobody else."""
+
+    op: int
+    selector: int
+
+
+class Unseek(Op, tag=47):
+    """That select has chosen something else, or was cancelled."""
+
+    op: int
+
+
+class Claim(Op, tag=48):
+    """Hold the select behind that offer or seeker: Granted, sooner or later (NET-15), or Missed."""
+
+    op: int
+
+
+class Granted(Op, tag=49):
+    """The select is held; or it has the item that was for it."""
+
+    op: int
+
+
+class Missed(Op, tag=50):
+    """The select is gone; an item that was for it goes to somebody else."""
+
+    op: int
+
+
+class Release(Op, tag=51):
+    """The claim is over and the offer or seeker void; its select makes new ones."""
+
+    op: int
+
+
+class Take(Op, tag=52):
+    """The item that follows in the lane is for that seeker, which is held. In the lane."""
+
+    op: int
+
+
 # -- between nodes, of no channel
 
 
@@ -210,6 +255,7 @@ AnyOp: TypeAlias = (
     Open | Close | Abort | Hungry | GiveBack | Introduce | Flushed | Want | Unwant | Return
     | Opened | Refused | Credit | Reclaim | Ended | Moved | Recalled
     | Offer | Withdraw | Taken | Permitted | Redeem | Forfeit
+    | Seek | Unseek | Claim | Granted | Missed | Release | Take
     | Members | Gone
 )  # fmt: skip
 

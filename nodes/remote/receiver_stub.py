@@ -109,7 +109,6 @@ class ReceiverStub:
         match op:
             case ops.Want():
                 self._settle(op.settled)
-                self.trigger.selector = op.selector if not self.wanted else 0
                 self.wanted += op.items
                 self._serve()
             case ops.Unwant():
@@ -177,13 +176,22 @@ class ReceiverStub:
         for _ in range(min(self.granted, core.held)):
             core.release_item()
         self.granted = 0
-        leased, self.leased = list(self.leased.values()), {}
+        leased = self.take_leases()
         if failure is not None and leased:
             if home.redeliver and core.receiver_count > 1:
                 self.give_back(leased[::-1])
             else:
                 core.undelivered(leased)
         core.drop_receiver(failure)
+
+    def has_leases(self) -> bool:
+        """True while it may give items back."""
+        return bool(self.leased)
+
+    def take_leases(self) -> list[Any]:
+        """What was shipped to it and not acknowledged; it is known no more."""
+        leased, self.leased = list(self.leased.values()), {}
+        return leased
 
     def _stand_back(self) -> None:
         """It waits for nothing any more."""

@@ -17,12 +17,11 @@ from actorpar.channels.waiters import IDLE, WAITING, Waiter, WaitQueue
 class Trigger(Waiter):
     """Call back with the outcome when this waiter is chosen; it is queued again with `park`."""
 
-    __slots__ = ("callback", "counts", "selector")
+    __slots__ = ("callback", "counts")
 
     def __init__(self, callback: Callable[[int], None], *, counts: bool = False) -> None:
         super().__init__()
         self.callback = callback
-        self.selector = 0  # the number of the select behind it, if it stands for a single one
         self.counts = counts  # an operation of another node waits behind it
 
     def park(self, queue: WaitQueue) -> None:

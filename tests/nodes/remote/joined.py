@@ -78,6 +78,9 @@ class World:
         ]
         self.tables = [ChannelTable(self.ids[number], run_queue(), self._finder(number)) for number in range(nodes)]
         self.dead: set[int] = set()
+        self.delivered = 0
+        #: What happens after so many messages were delivered.
+        self.then: dict[int, Callable[[], object]] = {}
 
     def _finder(self, near: int) -> Callable[[bytes], Any]:
         return lambda node: self._peers[near, self.ids.index(node)]
@@ -101,6 +104,9 @@ class World:
                 self.tables[peer.far].on_op(peer.back, op)
             elif lane in peer.back.ends:
                 peer.back.ends[lane].on_items(items, 0, 64 * len(items))
+        self.delivered += 1
+        if self.delivered in self.then:
+            self.then[self.delivered]()
         asyncio.get_running_loop().call_soon(self._pump)
 
     def kill(self, node: int) -> None:
