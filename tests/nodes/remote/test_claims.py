@@ -381,10 +381,13 @@ COSTS = {
     "a plain send, a plain receive": (False, False, False, "Want Offer Taken item Want"),
     "a plain send, a select that receives": (False, False, True, "Seek Offer Claim Granted Taken Take Granted"),
     "a select that sends, a plain receive": (False, True, False, "Want Offer Permitted Redeem Taken item Want"),
-    "a select that sends, a select that receives": (
-        True,
-        True,
+    "two selects, the one that receives first": (
+        *(False, True, True),
         "Seek Offer Claim Granted Permitted Redeem Take Taken Granted",
+    ),
+    "two selects, the one that sends first": (
+        *(True, True, True),
+        "Offer Seek Claim Granted Claim Granted Permitted Redeem Take Taken Granted",
     ),
 }
 
