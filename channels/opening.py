@@ -57,9 +57,11 @@ def _open(
     on_undelivered: Callable[[Any], object] | None = None,
     name: str | None = None,
     timed: bool = False,
+    redeliver: bool = False,
     declared: Any = Any,
 ) -> tuple[Sender[Any], Receiver[Any]]:
-    core = make_flavor(capacity, overflow, on_undelivered=on_undelivered, name=name, timed=timed, declared=declared)
+    options: dict[str, Any] = {"on_undelivered": on_undelivered, "name": name, "timed": timed, "redeliver": redeliver}
+    core = make_flavor(capacity, overflow, declared=declared, **options)
     return Sender(core), Receiver(core)
 
 
@@ -71,6 +73,8 @@ class open_channel(tuple[Sender[T], Receiver[T]]):
                     "drop_new", "drop_old", or "latest" (capacity 1)
     on_undelivered  called once with every accepted item that can never be received; it must not raise
     name            for statistics, error messages and wait graphs
+    redeliver       between nodes: items that were on their way to a receiver whose node is lost go to the other
+                    receivers, for which they may come twice and out of order (NET-11); otherwise, to on_undelivered
     timed           measure how long senders and receivers are blocked, for `statistics().blocked_seconds`
 
     To a type checker it is the pair it returns; at run time it is a function.
@@ -87,6 +91,7 @@ class open_channel(tuple[Sender[T], Receiver[T]]):
             on_undelivered: Callable[[T], object] | None = None,
             name: str | None = None,
             timed: bool = False,
+            redeliver: bool = False,
         ) -> open_channel[T]: ...
 
     else:

@@ -1,7 +1,9 @@
-"""Ends that are given to a process belong to it (CH-63)."""
+"""Ends that are given away belong to whoever gets them: as arguments (CH-63), or in items (NET-20)."""
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 from collections.abc import Iterable
 from typing import Any, TypeVar, cast
@@ -12,9 +14,14 @@ T = TypeVar("T")
 
 
 class Parcel:
-    """Ends on their way to a new owner: all of them move, or none."""
+    """Ends on their way to a new owner: all of them move, or none.
 
-    def __init__(self) -> None:
+    `of_items`: they are found in the fields of dataclasses, Structs and NamedTuples too, and those that were closed or
+    given away before stay what they are.
+    """
+
+    def __init__(self, *, of_items: bool = False) -> None:
+        self._of_items = of_items
         self._moves: list[tuple[End, End]] = []
 
     @property
@@ -38,26 +45,50 @@ class Parcel:
 
     def _pack(self, value: Any) -> Any:
         if isinstance(value, End):
+            if self._of_items and value.closed:
+                return value
             moved = value.move()
             self._moves.append((value, moved))
             return moved
         before = len(self._moves)
-        copy: Any = value
+        packed: Any = value
         kind = type(value)
         if kind is list or kind is tuple:
             if _may_hold_ends(value):
-                copy = kind([self._pack(part) for part in value])
+                packed = kind([self._pack(part) for part in value])
         elif kind is dict:
             if _may_hold_ends(value.values()):
-                copy = {key: self._pack(part) for key, part in value.items()}
+                packed = {key: self._pack(part) for key, part in value.items()}
         elif kind is functools.partial:
-            copy = functools.partial(value.func, *self._pack(value.args), **self._pack(value.keywords))
-        return copy if len(self._moves) > before else value
+            packed = functools.partial(value.func, *self._pack(value.args), **self._pack(value.keywords))
+        elif self._of_items:
+            packed = self._pack_record(kind, value)
+        return packed if len(self._moves) > before else value
+
+    def _pack_record(self, kind: type, value: Any) -> Any:
+        fields = fields_of(kind)
+        if not fields:
+            return value
+        packed = {name: self._pack(getattr(value, name)) for name in fields if hasattr(value, name)}
+        if not dataclasses.is_dataclass(kind):
+            return kind(**packed)
+        record = copy.copy(value)
+        for name, part in packed.items():
+            object.__setattr__(record, name, part)  # a frozen one, too
+        return record
+
+
+def fields_of(kind: type) -> tuple[str, ...]:
+    """The names of the fields of a dataclass, a Struct or a NamedTuple; none of anything else."""
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind))
+    fields: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
+    return fields or (getattr(kind, "_fields", ()) if issubclass(kind, tuple) else ())
 
 
 def _may_hold_ends(values: Iterable[Any]) -> bool:
-    """True if one of the values is an end or a container; a long list of numbers costs 30 ns for each."""
-    return any(issubclass(kind, _CARRIERS) for kind in set(map(type, values)))
+    """True if one of the values is no plain data; a long list of numbers costs 30 ns for each."""
+    return any(issubclass(kind, _CARRIERS) or fields_of(kind) for kind in set(map(type, values)))
 
 
 _CARRIERS = (End, list, tuple, dict, functools.partial)

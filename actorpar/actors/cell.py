@@ -24,6 +24,7 @@ from itertools import chain, islice
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
+from ..channels.carrying import moved
 from ..channels.env import thread_id
 from ..channels.errors import WrongLoop
 from ..channels.process import pause
@@ -106,7 +107,7 @@ class Cell(ActorRef[Any]):
     def teller(self, method: Callable[..., object], /) -> Any:
         message = self.message(method)
         function, kind = message.function, self.kind
-        if message.needs_names or not message.least <= 1 <= message.most or not self.kind.one:
+        if method not in self.kind.one:
             return functools.partial(self.tell, method)
 
         def tell(arg: Any = NO, /, *rest: Any) -> bool:
@@ -208,6 +209,8 @@ class Cell(ActorRef[Any]):
 
     def append(self, letter: Letter) -> None:
         """Put a letter behind everything that waits, whether there is room or not."""
+        if self.kind.carrying and isinstance(letter, Call) and letter.function in self.kind.carrying:
+            letter.args, letter.kwargs = moved((letter.args, letter.kwargs))
         if self.box is None:
             self._wake()
             self.box = []

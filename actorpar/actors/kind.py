@@ -6,16 +6,20 @@ Invariants
 - `one` and `none` hold the messages that may be told with exactly one plain argument, or with none: the way of most
   messages, which needs no look at a signature. `inline` holds those that may be asked inside the asker's step (AC-1).
   All three are empty in the kind of an actor that is traced, so that the hot path needs no test for that.
+- `carrying` holds what is called for messages whose arguments may hold ends of channels, by their types. They are in
+  none of the three: such ends move as the message is put into the mailbox (NET-20).
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import typing
 from collections.abc import Callable
 from typing import Any, cast
 
 from ..channels import env
+from ..channels.carrying import mover_of
 from .actor import Actor
 from .errors import BadArguments, InvalidActor, UnhandledMessage
 from .reason import describe
@@ -27,7 +31,7 @@ _EMPTY = inspect.Parameter.empty
 class Message:
     """One message of an actor class. `least` and `most` are how many plain arguments it takes without names."""
 
-    __slots__ = ("function", "is_async", "least", "most", "name", "needs_names", "signature")
+    __slots__ = ("carries", "function", "is_async", "least", "most", "name", "needs_names", "signature")
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self.name = name
@@ -39,6 +43,7 @@ class Message:
         self.most = 255 if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(plain)
         self.function = in_thread(function) if getattr(function, "_actorpar_blocking", False) else function
         self.is_async = inspect.iscoroutinefunction(self.function)
+        self.carries = any(mover_of(hint) is not None for hint in _hints_of(function, parameters))
 
     def check(self, owner: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise BadArguments unless the message may be called like this."""
@@ -55,6 +60,7 @@ class Kind:
 
     __slots__ = (
         "_traced",
+        "carrying",
         "cls",
         "hooks",
         "inline",
@@ -84,7 +90,8 @@ class Kind:
             message = Message(name, named[0])
             _check_message(cls, message, named[0])
             self.messages.update(dict.fromkeys(named, message))
-        usual = [(function, message) for function, message in self.messages.items() if not message.needs_names]
+        self.carrying = frozenset(message.function for message in self.messages.values() if message.carries)
+        usual = [(f, message) for f, message in self.messages.items() if not (message.needs_names or message.carries)]
         self.one = {f: m.function for f, m in usual if m.least <= 1 <= m.most}
         self.none = {f: m.function for f, m in usual if m.least == 0}
         self.inline = {} if self.reentrant else {f: (m.function, m.is_async, m.least, m.most) for f, m in usual}
@@ -138,6 +145,18 @@ def in_thread(function: Callable[..., Any]) -> Callable[..., Any]:
         return await env.run_in_thread(functools.partial(function, *args, **kwargs))
 
     return handler
+
+
+def _hints_of(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> list[Any]:
+    """The types of the arguments; their texts, if they name what cannot be found from here."""
+    annotations = [p.annotation for p in parameters if p.annotation is not _EMPTY]
+    if not any(isinstance(annotation, str) for annotation in annotations):
+        return annotations
+    try:
+        hints = typing.get_type_hints(function)
+    except Exception:
+        return annotations
+    return [hints[p.name] for p in parameters if p.name in hints]
 
 
 def _functions_of(cls: type) -> dict[str, list[Callable[..., Any]]]:

@@ -15,10 +15,11 @@ import logging
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final
 
+from ..channels.carrying import close_ends
 from . import bonds, handlers
 from .belongings import more_of
 from .cell import Cell
-from .entry import Entry, Letter
+from .entry import Call, Entry, Letter
 from .errors import StartFailed
 from .reason import KILLED, SHUTDOWN, Reason, describe
 from .runner import SUSPENDED
@@ -380,8 +381,10 @@ def release(cell: Cell, more: Any, reason: Reason) -> None:
 
 
 def discard(cell: Cell, letters: list[Letter]) -> None:
-    """Nobody will handle these: asks fail, the rest become dead letters (AC-8)."""
+    """Nobody will handle these: asks fail, the rest become dead letters (AC-8); ends in them are closed (NET-20)."""
     for letter in letters:
+        if cell.kind.carrying and isinstance(letter, Call) and letter.function in cell.kind.carrying:
+            close_ends((letter.args, letter.kwargs))
         if isinstance(letter, Entry):
             if letter.is_signal and letter.request is None:
                 continue

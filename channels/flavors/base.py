@@ -42,7 +42,7 @@ NO_WAITERS: WaitQueue = collections.deque()
 
 
 class CodecBuffer(collections.deque[Any]):
-    """A buffer whose items pass through a codec on their way in, for tests (CH-14)."""
+    """A buffer whose items pass through a codec on their way in: ends in them move (NET-20); or for tests (CH-14)."""
 
     def __init__(self, codec: Callable[[Any], Any]) -> None:
         super().__init__()
@@ -53,6 +53,18 @@ class CodecBuffer(collections.deque[Any]):
 
     def extend(self, items: Iterable[Any], /) -> None:
         super().extend([self.codec(item) for item in items])
+
+
+def mover_of(declared: Any) -> Callable[[Any], Any] | None:
+    from ..carrying import mover_of  # it knows the ends, which know this
+
+    return mover_of(declared)
+
+
+def close_ends(item: Any) -> None:
+    from ..carrying import close_ends
+
+    close_ends(item)
 
 
 _numbers = itertools.count(1)
@@ -66,9 +78,9 @@ class Flavor:
     """
 
     __slots__ = (
-        "__weakref__", "blocked_receiving", "blocked_sending", "buffer", "buried", "capacity", "cause", "declared",
+        "__weakref__", "blocked_receiving", "blocked_sending", "buffer", "buried", "capacity", "cause", "codec", "declared",
         "dropped", "failure", "held", "limit", "name", "on_undelivered", "outside", "peak", "plain", "queue",
-        "receiver_count", "receivers", "remote", "sender_count", "senders", "timed", "watched",
+        "receiver_count", "receivers", "redeliver", "remote", "sender_count", "senders", "timed", "watched",
     )  # fmt: skip
 
     #: True for a deadline: in a select it is chosen only when no other guard is ready (CH-41).
@@ -82,9 +94,12 @@ class Flavor:
         on_undelivered: Callable[[Any], object] | None = None,
         timed: bool = False,
         declared: Any = Any,
+        redeliver: bool = False,
     ) -> None:
         self.capacity = capacity
         self.declared = declared  # the type of the items, for links: T of open_channel[T]
+        self.codec: Callable[[Any], Any] | None = None  # what an item becomes when it is sent
+        self.redeliver = redeliver  # items on their way to a node that is lost come back (NET-11)
         self.remote: Any = None  # what nodes know of a channel whose ends are on several of them
         self.name = name or f"channel-{next(_numbers)}"
         self.on_undelivered = on_undelivered
@@ -192,7 +207,8 @@ class Flavor:
 
     def open(self) -> None:
         """Allocate the buffer; nothing else is needed before the first item."""
-        self.buffer = collections.deque() if env.codec is None else CodecBuffer(env.codec)
+        self.codec = env.codec or (None if self.declared is Any else mover_of(self.declared))
+        self.buffer = collections.deque() if self.codec is None else CodecBuffer(self.codec)
         if self.failure is None:
             self.limit = self.room()
 
@@ -380,6 +396,8 @@ class Flavor:
                 except BaseException as error:
                     context = {"message": f"{self.name}: on_undelivered raised", "exception": error}
                     (self.queue.loop or asyncio.get_running_loop()).call_exception_handler(context)
+            elif self.codec is not None:
+                close_ends(item)
 
     def expects_close(self) -> bool:
         """True while a handle that is dropped would leave somebody waiting (CH-25)."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from .. import env
 from ..waiters import DONE, ENDED, GRANTED, IDLE, QUEUED, Waiter, WaitQueue, first, wake
 from .base import NOTHING, Flavor
 
@@ -29,17 +28,16 @@ PERMIT = object()
 class Rendezvous(Flavor):
     """Capacity 0: sender and receiver meet."""
 
-    __slots__ = ("claimed", "claims", "codec")
+    __slots__ = ("claimed", "claims")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(0, **options)
         self.claimed: list[Waiter] = []
         self.claims = 0
-        self.codec = env.codec
-        self.watched |= self.codec is not None
 
     def open(self) -> None:
         super().open()
+        self.watched |= self.codec is not None
         self.plain = self.failure is None
 
     def room(self) -> int:

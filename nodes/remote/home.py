@@ -47,7 +47,6 @@ class Home:
         self.schema = schema
         self.origin: bytes | None = None  # the node that knows `on_undelivered`, if it is another one
         self.pinned = False
-        self.redeliver = False
         self.outlet: Outlet | None = None  # the home has moved, and what still comes here goes on through this
         self.senders: dict[SenderStub, None] = {}
         self.receivers: dict[ReceiverStub, None] = {}

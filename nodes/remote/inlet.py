@@ -120,18 +120,26 @@ class Inlet:
         """Give back the items that came last; the home still has them."""
         assert self.peer is not None
         self._settled()
+        back: list[Any] = []
         for _ in range(many):
-            self.core.buffer.pop()
+            back.append(self.core.buffer.pop())
             self.came = self.numbers.pop()
         self.asked = 0
         self.recalls += 1
         self.peer.control(ops.Return(self.alias, self.came))
+        self.carry_back(back[::-1])
+
+    def carry_back(self, items: list[Any]) -> None:
+        """Return items themselves, where the home has only their shells: the ends in them came along (NET-20)."""
+        if self.core.codec is not None and items and self.peer is not None:
+            self.peer.items(self.alias, self.schema, items)
 
     # -- what the home says
 
     def on_items(self, items: list[Any], bad: int, size: int) -> None:
         core = self.core
         if self.recalls:
+            self.carry_back(items)
             return
         many = len(items) + bad
         self.asked = max(self.asked - many, 0)

@@ -1,7 +1,7 @@
 """The sending end of a rendezvous whose home is on another node: each send is an offer to the home (NET-9).
 
-A send returns when a receiver has the item. A permit, and a guard of a select, are offers without the item: the home
-finds a receiver and permits; the sender then redeems it with the item, or forfeits it.
+A send returns when a receiver has the item. A permit, a guard of a select, and an item that holds ends are offers
+without the item: the home finds a receiver and permits; the sender then redeems it with the item, or forfeits it.
 
 Invariants
 - An offer is in `offers` while its sender waits and the home may take it.
@@ -54,7 +54,7 @@ class MeetingOutlet(Outlet):
             self._tell(self._numbers, waiter)
 
     def _tell(self, number: int, waiter: Waiter) -> None:
-        permit = waiter.item is PERMIT or isinstance(waiter, GuardWaiter)
+        permit = waiter.item is PERMIT or isinstance(waiter, GuardWaiter) or self.core.codec is not None
         self.in_lane(ops.Offer(0, number, permit, selector_of(waiter)))
         if not permit:
             self._send_item(number, waiter.item)
@@ -143,8 +143,10 @@ class MeetingOutlet(Outlet):
         waiter = self.offers.get(number)
         if waiter is None:
             return  # its withdrawal is on its way, and frees the receiver
-        if not isinstance(waiter, GuardWaiter):
+        if waiter.item is PERMIT:
             self._permit(number, waiter)
+        elif not isinstance(waiter, GuardWaiter):
+            self._redeem_plain(number, waiter)
         elif number in self.holds:
             self._redeem_held(number)
         else:
@@ -154,6 +156,15 @@ class MeetingOutlet(Outlet):
         del self.offers[number]
         waiter.item = number
         if not self._choose(waiter, GRANTED):
+            self.forfeit(number)
+
+    def _redeem_plain(self, number: int, waiter: Waiter) -> None:
+        """An item that holds ends leaves only now, for with a send that gives up they stay here (NET-20)."""
+        del self.offers[number]
+        item = waiter.item
+        if self._choose(waiter, DONE):
+            self.redeem(number, item)
+        else:
             self.forfeit(number)
 
     def _claim(self, number: int) -> None:

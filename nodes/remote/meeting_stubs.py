@@ -317,7 +317,7 @@ class SeekerStub(ReceiverStub):
         core = self.home.core
         if seeker.match is not None:
             seeker.match.lost(seeker)
-        elif seeker.state == DONE:
+        elif seeker.state == DONE and core.codec is None:
             self.give_back([seeker.item])
         elif seeker in core.claimed:
             core.claimed.remove(seeker)

@@ -117,9 +117,8 @@ def _describe(table: ChannelTable, core: Flavor, role: int, home: bytes, nonce: 
     capacity = -1 if core.capacity == math.inf else int(core.capacity)
     policy = core.policy if isinstance(core, Lossy) else "wait"
     remote = core.remote
-    redeliver = getattr(remote, "redeliver", False)
     return Description(
-        role, remote.channel, nonce, home, credit, capacity, policy, core.name, remote.schema.name, 0, redeliver
+        role, remote.channel, nonce, home, credit, capacity, policy, core.name, remote.schema.name, 0, core.redeliver
     )
 
 
@@ -230,7 +229,7 @@ def _new_core(table: ChannelTable, description: Description, declared: Any, kind
     """A channel of the description, bound to this loop; one handle on each side."""
     rendezvous, bounded, lossy = kinds
     capacity = _capacity(description)
-    options: dict[str, Any] = {"name": description.name, "declared": declared}
+    options: dict[str, Any] = {"name": description.name, "declared": declared, "redeliver": description.redeliver}
     core: Flavor
     if description.policy != "wait":
         core = lossy(capacity, description.policy, **options)
@@ -245,7 +244,6 @@ def _accept_home(table: ChannelTable, description: Description, declared: Any, p
     """The channel is at home here from now on; all its slots are credit of the end where it was before."""
     core = _new_core(table, description, declared, _AT_HOME)
     home = core.remote = _new_home(table, core, description.channel)
-    home.redeliver = description.redeliver
     credit = 0
     if description.capacity >= 0 and description.policy == "wait":
         credit = description.capacity

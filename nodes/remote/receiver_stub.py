@@ -148,10 +148,14 @@ class ReceiverStub:
         self.shipped = first
         if self.peer is not None:
             self.peer.in_lane(ops.Recalled(self.alias))
-        self.give_back(back)
+        if self.home.core.codec is None:
+            self.give_back(back)
 
     def on_items(self, items: list[Any], bad: int, size: int) -> None:
-        raise ProtocolError("items from an end that receives", code="direction")
+        """Items that hold ends come back themselves (NET-20)."""
+        if self.home.core.codec is None:
+            raise ProtocolError("items from an end that receives", code="direction")
+        self.give_back(items[::-1])
 
     def give_back(self, newest_first: list[Any]) -> None:
         """Put items back where they came from."""
@@ -178,7 +182,7 @@ class ReceiverStub:
         self.granted = 0
         leased = self.take_leases()
         if failure is not None and leased:
-            if home.redeliver and core.receiver_count > 1:
+            if core.redeliver and core.receiver_count > 1:
                 self.give_back(leased[::-1])
             else:
                 core.undelivered(leased)

@@ -54,7 +54,14 @@ class MeetingInlet(Inlet):
     def finished(self, guard: GuardWaiter, received: bool) -> None:
         """The select that was chosen has its item, or was cancelled before it could take it."""
         number = self.taken.pop(guard)
-        self.say(ops.Granted(self.alias, number) if received else ops.Missed(self.alias, number))
+        if received:
+            self.say(ops.Granted(self.alias, number))
+        else:
+            self._miss(number, [guard.item])
+
+    def _miss(self, number: int, items: list[Any]) -> None:
+        self.say(ops.Missed(self.alias, number))
+        self.carry_back(items)
 
     def say(self, op: ops.Op) -> None:
         """Tell the home, at once."""
@@ -113,7 +120,7 @@ class MeetingInlet(Inlet):
             if hold is not None:
                 hold.release()
         elif guard is None or hold is None or not hold.settle(DONE):
-            self.say(ops.Missed(self.alias, number))
+            self._miss(number, items)
         else:
             guard.item = items[0]
             self.taken[guard] = number

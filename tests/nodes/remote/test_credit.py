@@ -219,3 +219,40 @@ def test_net27_what_a_node_held_is_let_go_with_its_session() -> None:
         close(tx, rx, *senders)
 
     run(story)
+
+
+@pytest.mark.parametrize("redeliver", [True, False])
+def test_net11_what_was_on_its_way_to_a_lost_node_is_redelivered_or_undelivered(redeliver: bool) -> None:
+    async def story(world: World, said: Told) -> None:
+        lost: list[int] = []
+        tx, rx = ap.open_channel[int](8, redeliver=redeliver, on_undelivered=lost.append)
+        far = world.move(rx.clone(), 0, 1)
+        far.prefetch(4)
+        await asyncio.sleep(5)
+        await tx.send_many(range(6))
+        await asyncio.sleep(5)
+        assert await far.receive() == 0
+        await asyncio.sleep(5)
+        world.kill(1)
+        tx.close()
+        got = [item async for item in rx]
+        assert (got, lost) == (([1, 2, 3, 4, 5], []) if redeliver else ([5], [1, 2, 3, 4]))
+        close(rx, far)
+
+    run(story)
+
+
+def test_net11_a_channel_still_redelivers_when_its_home_has_moved() -> None:
+    async def story(world: World, said: Told) -> None:
+        tx, rx = ap.open_channel[int](8, redeliver=True)
+        rx = world.move(rx, 0, 1)
+        far = world.move(rx.clone(), 1, 2)
+        far.prefetch(4)
+        await asyncio.sleep(5)
+        await tx.send_many(range(4))
+        await asyncio.sleep(5)
+        world.kill(2)
+        assert [await rx.receive() for _ in range(4)] == [0, 1, 2, 3]
+        close(tx, rx, far)
+
+    run(story)
