@@ -78,9 +78,9 @@ class Flavor:
     """
 
     __slots__ = (
-        "__weakref__", "blocked_receiving", "blocked_sending", "buffer", "buried", "capacity", "cause", "codec", "declared",
-        "dropped", "failure", "held", "limit", "name", "on_undelivered", "outside", "peak", "plain", "queue",
-        "receiver_count", "receivers", "redeliver", "remote", "sender_count", "senders", "timed", "watched",
+        "__weakref__", "blocked_receiving", "blocked_sending", "buffer", "buried", "capacity", "cause", "codec",
+        "declared", "dropped", "failure", "held", "limit", "name", "on_undelivered", "outside", "peak", "plain",
+        "queue", "receiver_count", "receivers", "redeliver", "remote", "sender_count", "senders", "timed", "watched",
     )  # fmt: skip
 
     #: True for a deadline: in a select it is chosen only when no other guard is ready (CH-41).

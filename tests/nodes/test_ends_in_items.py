@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +18,13 @@ async def answers_to(end: Any, answers: ap.Receiver[int]) -> bool:
     """True if what is sent into `end` comes out of `answers`."""
     await end.send(7)
     return await asyncio.wait_for(answers.receive(), 5) == 7
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait for something of which no link tells."""
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 def pinned(nodes: Mesh, capacity: int) -> tuple[Any, Any, Any]:
@@ -45,11 +53,9 @@ async def test_net20_an_item_that_comes_back_from_a_node_brings_its_end_along(at
         tx, rx, far = pinned(nodes, 1)
         reply, answers = ap.open_channel[int](1)
         far.prefetch(1)
-        while not far.core.remote.opened:
-            await asyncio.sleep(0)
+        await until(lambda: far.core.remote.opened)
         await tx.send(reply)
-        while not far.core.buffer:
-            await asyncio.sleep(0)
+        await until(lambda: far.core.buffer)
         receiving = asyncio.create_task(rx.receive())
         if at == "home":
             far.close()
