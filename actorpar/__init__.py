@@ -80,10 +80,12 @@ if TYPE_CHECKING:
     from .channels.errors import ChannelError as ChannelError
     from .channels.errors import ChannelFull as ChannelFull
     from .channels.errors import Deadlock as Deadlock
+    from .channels.errors import EndForked as EndForked
     from .channels.errors import EndMoved as EndMoved
     from .channels.errors import EndOfChannel as EndOfChannel
     from .channels.errors import InvalidCapacity as InvalidCapacity
     from .channels.errors import InvalidGuard as InvalidGuard
+    from .channels.errors import NotPicklable as NotPicklable
     from .channels.errors import WouldBlock as WouldBlock
     from .channels.errors import WrongLoop as WrongLoop
     from .channels.group import ProcessGroup as ProcessGroup
@@ -152,7 +154,8 @@ _HOMES = {
     "channels.receiver": "Receiver",
     "channels.sender": "Sender",
     "channels.errors": "ActorparError AllClosed ChannelAborted ChannelBroken ChannelClosed ChannelEmpty ChannelError "
-    "ChannelFull Deadlock EndMoved EndOfChannel InvalidCapacity InvalidGuard WouldBlock WrongLoop",
+    "ChannelFull Deadlock EndForked EndMoved EndOfChannel InvalidCapacity InvalidGuard NotPicklable WouldBlock "
+    "WrongLoop",
     "channels.group": "ProcessGroup par",
     "channels.guard": "Guard default receive_from",
     "channels.opening": "after never open_channel tick",

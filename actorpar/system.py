@@ -117,7 +117,7 @@ class ActorSystem:
         self._control: Control | None = None
         self._node = node
         self._serves = serves
-        self._hub: Hub | None = None
+        self.remote: Hub | None = None
 
     # -- starting and ending
 
@@ -165,8 +165,8 @@ class ActorSystem:
 
     async def stop(self, ref: ActorRef[Any], *, reason: Reason = SHUTDOWN, timeout: float | None = 5.0) -> Reason:
         """Stop an actor after the message in hand, and return how it ended; it is killed after `timeout` seconds."""
-        if self._hub is not None and self._hub.is_away(ref):
-            return await self._hub.stop(ref, timeout)  # type: ignore[arg-type]
+        if self.remote is not None and self.remote.is_away(ref):
+            return await self.remote.stop(ref, timeout)  # type: ignore[arg-type]
         return await life.stop_and_wait(cell_of(ref), timeout, reason)
 
     def kill(self, ref: ActorRef[Any]) -> None:
@@ -193,14 +193,14 @@ class ActorSystem:
     @property
     def hub(self) -> Hub:
         """What the system has to do with other nodes; ActorError where it is alone."""
-        if self._hub is None:
+        if self.remote is None:
             raise ActorError(f"{self.name} is on no node: start the program with `actorpar run`, or pass node=")
-        return self._hub
+        return self.remote
 
     @property
     def nodes(self) -> tuple[Member, ...]:
         """The other nodes that may be given work, by name; alone, this node itself, or none without a launcher."""
-        return () if self._hub is None else self._hub.nodes()
+        return () if self.remote is None else self.remote.nodes()
 
     async def wait_for_nodes(self, count: int, *, timeout: float | None = 30.0) -> tuple[Member, ...]:
         """Wait until there are `count` nodes that may be given work, and return them. TimeoutError."""
@@ -270,7 +270,7 @@ class ActorSystem:
         if self._node is not None:
             from .remote.hub import Hub
 
-            self._hub = Hub(self, self._node, self._serves)
+            self.remote = Hub(self, self._node, self._serves)
         return self
 
     async def __aexit__(

@@ -136,6 +136,14 @@ class Link:
         self._blocked = False
         self._pump()
 
+    @property
+    def unsaid(self) -> bool:
+        """True while something that was said, or sent through an end here, is not written, and may be yet."""
+        if self.is_down:
+            return False
+        waits = not self.connections or self._blocked or self.outbound.pending
+        return waits or any(end.unsaid for end in self.ends.values())
+
     # -- connections
 
     def attach(self, stream: Stream, reader: FrameReader, them: Hello) -> None:
@@ -262,8 +270,8 @@ class Link:
 
     def tick(self) -> None:
         """Every half second: heartbeats, acknowledgements, suspicion."""
-        if self.is_down:
-            return
+        if self.is_down or not (self.connections or self.resumable):
+            return  # of a process that has not spoken yet the end is seen, and nothing else
         unfinished = 0 if self._reader is None else self._reader.unfinished
         self._note(self.liveness.tick(env.clock(), unfinished))
         if self.resumable and self.stream is not None and self.inbound.next_seq != self._acked:

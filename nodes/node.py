@@ -15,7 +15,7 @@ import os
 import platform
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorpar.channels import env
 from actorpar.channels.runqueue import run_queue
@@ -25,7 +25,7 @@ from .codec import audit
 from .dialer import Dialer
 from .errors import NodeDown, Unreachable
 from .events import NodeEvent, NodeLost, NodeSilent, NodeStalled, NodeUp
-from .greeting import Greeting
+from .greeting import DEADLINE, Greeting
 from .heartbeat import Heartbeat
 from .link import Link
 from .listener import Listener, listen
@@ -61,23 +61,28 @@ class Node:
     """This process among others. Made on a running loop; `close` ends it.
 
     name         how others call it; by default host-pid
+    id           16 bytes; by default drawn anew
     labels       for placement: `on="gpu"`
     app          a hash of the code; nodes with another one are refused
     credentials  keys for TLS; without them only this host can be reached
     down_after   seconds of silence after which a node is down (NET-42)
     """
 
+    #: Those of this process that are not closed.
+    living: ClassVar[list[Node]] = []
+
     def __init__(
         self,
         name: str | None = None,
         *,
+        id: bytes = b"",
         labels: Iterable[str] = (),
         app: bytes = b"",
         credentials: Credentials | None = None,
         down_after: float = DOWN_AFTER,
         message_limit: int = MESSAGE_LIMIT,
     ) -> None:
-        self.id = bytes.fromhex(env.new_id())
+        self.id = id or bytes.fromhex(env.new_id())
         self.name = name or f"{platform.node() or 'node'}-{os.getpid()}"
         self.incarnation = int(env.wall_clock() * 1e6)
         self.labels = tuple(labels)
@@ -107,6 +112,7 @@ class Node:
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
         self._heartbeat = Heartbeat(self._streams, self._stalled_here)
         audit.install()
+        Node.living.append(self)
 
     def _streams(self) -> list[Stream]:
         return [link.stream for link in list(self.links.values()) if link.stream is not None]
@@ -167,6 +173,14 @@ class Node:
         greeting = self._answer(stream, resumable=False)
         return self.links[(await greeting.over).node]
 
+    def answer(self, sock: socket.socket) -> asyncio.Future[Hello]:
+        """Answer the HELLO of a process that was started, whenever it comes. HandshakeRefused: it ended before."""
+        return self._answer(Stream(sock), resumable=False, deadline=None).over
+
+    def say_hello(self, sock: socket.socket, link: Link) -> asyncio.Future[Hello]:
+        """Say HELLO to the process that has started this one, however long that is busy. HandshakeRefused."""
+        return self._dialer.begin(Stream(sock), resumable=False, link=link, deadline=None).over
+
     def peer(self, node: bytes) -> Peer:
         """The link to a node; it is made now if there is none. Unreachable (NET-25)."""
         if node == self.id:
@@ -200,7 +214,7 @@ class Node:
     def _accepted(self, stream: Stream) -> Greeting:
         return self._answer(stream, resumable=True)
 
-    def _answer(self, stream: Stream, *, resumable: bool) -> Greeting:
+    def _answer(self, stream: Stream, *, resumable: bool, deadline: float | None = DEADLINE) -> Greeting:
         def heard(greeting: Greeting, them: Hello) -> Link:
             check_name(greeting.stream.tls, them.name)
             link = self._judge(them, resumable)
@@ -210,10 +224,10 @@ class Node:
 
         def over(done: asyncio.Future[Hello]) -> None:
             self.greetings.discard(greeting)
-            if not done.cancelled() and done.exception() is not None:
+            if resumable and not done.cancelled() and done.exception() is not None:
                 self._refused(done.exception())
 
-        greeting = Greeting(stream, frames.HELLO, heard, self.attach)
+        greeting = Greeting(stream, frames.HELLO, heard, self.attach, deadline)
         self.greetings.add(greeting)
         greeting.over.add_done_callback(over)
         stream.start(greeting)
@@ -347,6 +361,7 @@ class Node:
         if self.is_closed:
             return
         self.is_closed = True
+        Node.living.remove(self)
         self._ticker.cancel()
         self._heartbeat.close()
         for listener in self.listeners:

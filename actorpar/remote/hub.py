@@ -20,6 +20,7 @@ from ..actors.reason import NOCONNECTION, Reason
 from ..actors.ref import ActorRef
 from ..actors.timed import Timed
 from ..channels import env
+from ..nodes.arrival import GUEST
 from ..nodes.codec.schema import register_portable
 from ..nodes.codec.signature import Signature, signature_of
 from ..nodes.errors import CodecError, NodeDown, NodeError, NotImportable, ProtocolError, RemoteError
@@ -118,6 +119,10 @@ class Hub:
         ref = self._refs[node, id] = RemoteRef(self, node, id, kind_of(cls), label)
         return ref
 
+    def adopt(self, ref: RemoteRef) -> None:
+        """A reference has come as an argument of this process."""
+        self._refs[ref.node, ref.id] = ref
+
     def _class(self, name: str) -> Any:
         try:
             found = resolve(name, self.served)
@@ -131,15 +136,18 @@ class Hub:
 
     def nodes(self) -> tuple[Member, ...]:
         """The nodes that may be given work, by name: the others, or this one if there are none."""
-        others = sorted(self.node.members.values(), key=lambda member: member.name)
-        return tuple(others) or (self.node.member,)
+        return self._workers() or (self.node.member,)
+
+    def _workers(self) -> tuple[Member, ...]:
+        others = [each for each in self.node.members.values() if GUEST not in each.labels]
+        return tuple(sorted(others, key=lambda member: member.name))
 
     async def wait_for_nodes(self, count: int, timeout: float | None) -> tuple[Member, ...]:
         """Wait until so many other nodes are linked. TimeoutError."""
         changed = asyncio.Event()
         self.node.watch(lambda _: changed.set())
         async with asyncio.timeout(timeout):
-            while len(self.node.members) < count:
+            while len(self._workers()) < count:
                 changed.clear()
                 await changed.wait()
         return self.nodes()

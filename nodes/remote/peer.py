@@ -28,6 +28,10 @@ class Away(Protocol):
         """The node of the other side is gone for good."""
 
     @property
+    def unsaid(self) -> bool:
+        """True while this end has something to say that it could not yet."""
+
+    @property
     def schema(self) -> Schema:
         """How items of this end are written."""
 

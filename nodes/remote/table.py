@@ -74,6 +74,10 @@ class ChannelTable:
         else:
             self._expected[channel, nonce] = stub
 
+    def expected(self, channel: bytes, nonce: bytes) -> SenderStub | ReceiverStub:
+        """What waits for the end that was announced under this nonce."""
+        return self._expected[channel, nonce]
+
     def forget(self, channel: bytes, nonce: bytes) -> None:
         """The end will not come any more, or is gone."""
         self._expected.pop((channel, nonce), None)
