@@ -342,4 +342,3 @@ def receiver_far(far: Far, capacity: float) -> Any:
 def sender_far(far: Far, capacity: float) -> Any:
     tx, rx = ap.open_channel[Item](capacity)
     return FarSender(far, far.give(tx)), rx
-
