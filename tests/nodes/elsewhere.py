@@ -161,6 +161,7 @@ class Far:
         self._control, theirs = context.Pipe()
         ours, pipe = socket.socketpair()
         link: Any = pipe if kind == "pipe" else str((await self._node.listen("tcp://127.0.0.1:0")).address)
+        before = set(self._node.links)
         up = asyncio.Event()
         self._node.watch(lambda _: up.set())
         self._process = context.Process(target=hold, args=(theirs, link))
@@ -172,7 +173,7 @@ class Far:
         else:
             ours.close()
             await up.wait()
-        (self._link,) = self._node.links.values()
+        (self._link,) = [link for id, link in self._node.links.items() if id not in before]
         asyncio.get_running_loop().add_reader(self._control.fileno(), self._readable)
         return self
 
