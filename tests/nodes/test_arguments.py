@@ -9,7 +9,10 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -303,6 +306,15 @@ async def test_net47_no_pickle_is_read_where_a_process_was_started() -> None:
         assert [item async for item in out_rx] == [b"\0"]
     assert audit.counts["pickle.find_class"] == seen
     out_rx.close()
+
+
+def test_the_program_of_the_guide_to_a_process_of_your_own_runs(tmp_path: Path) -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "nodes.md").read_text("utf-8")
+    section = guide.partition("## A process of your own")[2]
+    program = tmp_path / "program.py"
+    program.write_text(section.partition("```python\n")[2].partition("```")[0], "utf-8")
+    done = subprocess.run([sys.executable, "-W", "error", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == (f"{sum(number**2 for number in range(64))}\n", "")
 
 
 # -- fork
