@@ -25,7 +25,7 @@ from actorpar.channels.receiver import Receiver
 from actorpar.channels.runqueue import RunQueue, run_queue
 from actorpar.channels.sender import Sender
 
-from .node import Node
+from .node import GUEST, Node
 from .remote import moving
 from .remote.away import OutletBounded, OutletLossy
 from .remote.inlet import InletBounded
@@ -35,8 +35,6 @@ from .remote.seeking import InletRendezvous
 if TYPE_CHECKING:
     from .link import Link
 
-#: The label of such a node: it serves its own program, and nothing is started on it from elsewhere.
-GUEST: Final = "guest"
 #: Seconds between two looks whether all is written, when the loop ends.
 LOOK: Final = 0.002
 

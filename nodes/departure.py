@@ -6,7 +6,8 @@ pickled is its description, and an invitation to be a node at the other end of a
 Invariants
 - `start()` moves the ends, not the making of the process. A start that fails gives them back, with the next callbacks
   of the loop: nothing was said to anybody by then.
-- The home of the channel stays here, so two such processes that have the two ends need not reach each other.
+- Such a process is secluded: it is linked to this one and to no other node. So the home of a channel stays here while
+  an end of it is there, and two such processes that have the two ends need not reach each other.
 - The process ends the pipe by its end, however that comes, and with it the ends it had (NET-27, NET-29).
 """
 
@@ -36,6 +37,7 @@ class Departure:
         self._ours, self._theirs = socket.socketpair()
         session = node.new_session()
         self.link = node.new_link(node.new_session(), "a process that starts", session, resumable=False)
+        self.link.secluded = True
         self.invitation: Final = Invitation(
             DupFd(self._theirs.fileno()), self.link.node, node.id, node.name, session, node.app, node.down_after,
             node.message_limit,
@@ -47,7 +49,12 @@ class Departure:
     def take(self, end: End) -> bytes:
         """Give an end up to the process; its description."""
         core = end.core
-        data = moving.announce(self.node.table, end, self.link)
+        moved = end.move()
+        try:
+            data = moving.export(self.node.table, moved, self.link)
+        except BaseException:
+            end.core, moved.core = core, end.core
+            raise
         self._moved.append((end, core, data))
         return data
 

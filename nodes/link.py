@@ -52,6 +52,7 @@ class Link:
         self.name = name
         self.session = session
         self.resumable = resumable
+        self.secluded = False
         self.them: Hello | None = None  # once the handshake is over
         self.ends: dict[int, Away] = {}
         self.port = LinkPort(node, self)

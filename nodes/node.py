@@ -53,6 +53,8 @@ logger = logging.getLogger("actorpar.nodes")
 
 #: Seconds between two looks at all links.
 TICK: Final = 0.5
+#: The label of a process that is linked to its parent alone: it serves its own program.
+GUEST: Final = "guest"
 #: Seconds for which further refused connections are only counted, after one was logged.
 QUIET: Final = 1.0
 
@@ -277,13 +279,17 @@ class Node:
         link.attach(greeting.stream, greeting.reader, them)
         member = member_of(them)
         if first:
+            if GUEST not in (*self.labels, *member.labels):
+                known = [each for each in self.members.values() if GUEST not in each.labels]
+                link.control(ops.Members(0, [self.member, *known]))
+                self._tell_others(ops.Members(0, [member]), link)
             self.members[them.node] = member
-            others = [self.member, *(known for known in self.members.values() if known.node != them.node)]
-            link.control(ops.Members(0, others))
-            for other in self.links.values():
-                if other is not link and other.connections:
-                    other.control(ops.Members(0, [member]))
             self._publish(NodeUp(member))
+
+    def _tell_others(self, op: ops.Members | ops.Gone, link: Link) -> None:
+        for other in list(self.links.values()):
+            if other is not link and other.connections and not other.secluded:
+                other.control(op)
 
     def told(self, link: Link, op: ops.Members | ops.Gone) -> None:
         """Another node tells of others."""
@@ -316,9 +322,9 @@ class Node:
             return
         self._down[link.node] = max(self._down.get(link.node, 0), member.incarnation)
         logger.info("%s", error)
-        for other in list(self.links.values()):
-            if other.connections:
-                other.control(ops.Gone(0, member.node, member.incarnation, str(error).partition(" is down: ")[2]))
+        if not link.secluded:
+            reason = str(error).partition(" is down: ")[2]
+            self._tell_others(ops.Gone(0, member.node, member.incarnation, reason), link)
         self._publish(NodeLost(member, str(error)))
 
     def publish(self, link: Link, news: Suspect | Alive | Stalled) -> None:

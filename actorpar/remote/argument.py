@@ -33,8 +33,7 @@ def reduce_reference(ref: ActorRef[Any]) -> Any:
     if isinstance(ref, Cell):
         hub, cls = _hub_of(ref, going), ref.kind.cls
     else:
-        assert isinstance(ref, RemoteRef)
-        hub, cls = ref.hub, ref.kind.cls
+        raise ActorError(f"{ref!r} is on another node, and a process of your own can reach actors of this one alone")
     if hub.node is not going.node:
         raise ActorError(f"{ref!r} belongs to another node of this process than what was passed before it")
     return arrive_reference, (going.invitation, hub.export(ref, going.link), cls)

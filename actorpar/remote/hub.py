@@ -20,10 +20,10 @@ from ..actors.reason import NOCONNECTION, Reason
 from ..actors.ref import ActorRef
 from ..actors.timed import Timed
 from ..channels import env
-from ..nodes.arrival import GUEST
 from ..nodes.codec.schema import register_portable
 from ..nodes.codec.signature import Signature, signature_of
 from ..nodes.errors import CodecError, NodeDown, NodeError, NotImportable, ProtocolError, RemoteError
+from ..nodes.node import GUEST
 from . import messages as m
 from .naming import is_actor, name_of, resolve
 from .process import RemoteProcess

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from actorpar.channels.end import MOVED, End, Refusing
+from actorpar.channels.end import End, Refusing
 from actorpar.channels.errors import EndOfChannel
 from actorpar.channels.flavors.base import Flavor
 from actorpar.channels.flavors.bounded import Bounded
@@ -79,6 +79,8 @@ def export(table: ChannelTable, end: End, to: Peer) -> bytes:
         raise core.refusal()
     core.check_loop()
     home_here(table, core)
+    if to.secluded:
+        _keep_home(core)
     remote = core.remote
     if isinstance(end, Sender):
         description = _export_sender(table, core, to)
@@ -91,24 +93,18 @@ def export(table: ChannelTable, end: End, to: Peer) -> bytes:
     return _encode(description)
 
 
-def announce(table: ChannelTable, end: End, to: Peer) -> bytes:
-    """`export` to a node that nobody but this one can reach: the home stays here. Nothing is said to any node yet."""
-    core = end.core
-    core.check_loop()
-    home_here(table, core)
+def _keep_home(core: Flavor) -> None:
+    """An end goes to a node that no other one reaches: so its channel has to be at home here, and stay."""
     if not isinstance(core.remote, Home):
         raise CodecError(
             f"{core.name} is at home on another node, and only an end whose channel is at home here can be passed to "
             "a process of your own; send the items on through a channel that this process has opened"
         )
-    exported = _export_sender if isinstance(end, Sender) else _export_receiver
-    description = exported(table, core, to)
-    end.move().core = MOVED  # nobody here has it
-    return _encode(description)
+    core.remote.pinned = True
 
 
 def take_back(table: ChannelTable, end: End, core: Flavor, data: bytes) -> None:
-    """Undo `announce`: the node will not come. The handle has its channel again."""
+    """Undo `export` to a secluded node that will not come. The handle has its channel again."""
     description = _decode(data)
     stub = table.expected(description.channel, description.nonce)
     stub.forget()

@@ -43,6 +43,8 @@ class Peer(Protocol):
     node: bytes
     #: Its name, for people.
     name: str
+    #: True if no other node can reach it: no home moves there.
+    secluded: bool
     #: The ends on this link, by alias.
     ends: dict[int, Away]
 

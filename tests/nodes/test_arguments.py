@@ -283,6 +283,23 @@ async def test_net25_an_end_whose_home_is_elsewhere_is_refused_and_stays() -> No
         close(here, rx)
 
 
+@pytest.mark.parametrize("first", ["the process", "the node"])
+async def test_net01_the_home_stays_while_a_process_that_no_other_node_reaches_has_an_end(first: str) -> None:
+    """One end goes to a process, the other one to another node; what was sent goes through here."""
+    numbers_tx, numbers_rx = ap.open_channel[int](4)
+    squares_tx, squares_rx = ap.open_channel[int](4)
+    async with mesh(2) as nodes:
+        assert Node.living[0] is nodes.nodes[0]
+        if first == "the node":
+            numbers_tx = nodes.move(numbers_tx, 0, 1, int)
+        async with started(errands.square, numbers_rx, squares_tx):
+            if first == "the process":
+                await asyncio.sleep(0)  # it has left
+                numbers_tx, squares_rx = nodes.move(numbers_tx, 0, 1, int), nodes.move(squares_rx, 0, 1, int)
+            assert await exchange(numbers_tx, squares_rx, 20) == [number**2 for number in range(20)]
+            assert nodes.nodes[1].members.keys() == {nodes.nodes[0].id}, "it is not known there"
+
+
 @pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
 async def test_an_end_is_pickled_only_by_a_process_that_starts(copied: Callable[[object], object]) -> None:
     tx, rx = ap.open_channel[int](4)
