@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 import actorpar as ap
+from actorpar.nodes.arrival import node_here
 from actorpar.nodes.codec import audit
 from actorpar.nodes.errors import CodecError, NodeDown
 from actorpar.nodes.events import NodeLost
-from actorpar.nodes.node import Node
 from tests.nodes import errands
 from tests.nodes.meshed import close, mesh
 
@@ -272,8 +272,7 @@ async def test_net20_what_is_no_end_of_an_ordinary_channel_is_refused() -> None:
 async def test_net25_an_end_whose_home_is_elsewhere_is_refused_and_stays() -> None:
     async with mesh(2) as nodes:
         tx, rx = nodes.sender_moved(4)
-        node = Node.living[0]
-        assert node is nodes.nodes[0]
+        assert node_here() is nodes.nodes[0]
         away = nodes.move(tx, 1, 0)
         here = nodes.move(away, 0, 1)
         with pytest.raises(CodecError, match="at home on another node"):
@@ -289,7 +288,7 @@ async def test_net01_the_home_stays_while_a_process_that_no_other_node_reaches_h
     numbers_tx, numbers_rx = ap.open_channel[int](4)
     squares_tx, squares_rx = ap.open_channel[int](4)
     async with mesh(2) as nodes:
-        assert Node.living[0] is nodes.nodes[0]
+        assert node_here() is nodes.nodes[0]
         if first == "the node":
             numbers_tx = nodes.move(numbers_tx, 0, 1, int)
         async with started(errands.square, numbers_rx, squares_tx):
@@ -380,10 +379,10 @@ async def test_net34_what_a_process_told_before_its_end_is_handled() -> None:
         counter = await system.spawn(errands.Counter)
         async with started(errands.tell_and_leave, counter):
             gone = asyncio.Event()
-            Node.living[0].watch(lambda event: gone.set() if isinstance(event, NodeLost) else None)
+            node_here().watch(lambda event: gone.set() if isinstance(event, NodeLost) else None)
             await gone.wait()
         assert await counter.ask(errands.Counter.add, 0) == 100
-        assert system.nodes == (Node.living[0].member,), "nothing is to be started on such a process"
+        assert system.nodes == (node_here().member,), "nothing is to be started on such a process"
 
 
 async def test_ac40_a_process_learns_of_the_end_of_an_actor_that_it_watches() -> None:
