@@ -126,6 +126,9 @@ if TYPE_CHECKING:
     from .flow.view import View as View
     from .observe.inspection import ActorInfo as ActorInfo
     from .observe.sockets import ControlError as ControlError
+    from .parallel.errors import ProcessPoolClosed as ProcessPoolClosed
+    from .parallel.errors import WorkerLost as WorkerLost
+    from .parallel.processpool import ProcessPool as ProcessPool
     from .running import Terminated as Terminated
     from .running import run as run
     from .system import ActorSystem as ActorSystem
@@ -176,6 +179,8 @@ _HOMES = {
     "flow.view": "StageView View",
     "observe.inspection": "ActorInfo",
     "observe.sockets": "ControlError",
+    "parallel.errors": "ProcessPoolClosed WorkerLost",
+    "parallel.processpool": "ProcessPool",
     "running": "Terminated run",
     "system": "ActorSystem",
 }

@@ -26,6 +26,7 @@ from ..errors import ChannelAborted, ChannelBroken, ChannelError, EndForked, End
 from ..runqueue import RunQueue, current, run_queue
 from ..statistics import Statistics
 from ..waiters import ENDED, GRANTED, IDLE, Waiter, WaitQueue, count_live, discard, sweep, wake, wake_all
+from .codec import CodecBuffer, close_ends, codec_of
 
 if TYPE_CHECKING:
     from ..end import End
@@ -39,32 +40,6 @@ NOTHING: Final[Any] = type("Nothing", (), {"__repr__": lambda _: "NOTHING"})()
 
 NO_BUFFER = cast("collections.deque[Any]", ())
 NO_WAITERS: WaitQueue = collections.deque()
-
-
-class CodecBuffer(collections.deque[Any]):
-    """A buffer whose items pass through a codec on their way in: ends in them move (NET-20); or for tests (CH-14)."""
-
-    def __init__(self, codec: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self.codec = codec
-
-    def append(self, item: Any, /) -> None:
-        super().append(self.codec(item))
-
-    def extend(self, items: Iterable[Any], /) -> None:
-        super().extend([self.codec(item) for item in items])
-
-
-def mover_of(declared: Any) -> Callable[[Any], Any] | None:
-    from ..carrying import mover_of  # it knows the ends, which know this
-
-    return mover_of(declared)
-
-
-def close_ends(item: Any) -> None:
-    from ..carrying import close_ends
-
-    close_ends(item)
 
 
 _numbers = itertools.count(1)
@@ -209,7 +184,7 @@ class Flavor:
 
     def open(self) -> None:
         """Allocate the buffer; nothing else is needed before the first item."""
-        self.codec = env.codec or (None if self.declared is Any else mover_of(self.declared))
+        self.codec = codec_of(self.declared)
         self.buffer = collections.deque() if self.codec is None else CodecBuffer(self.codec)
         if self.failure is None:
             self.limit = self.room()
