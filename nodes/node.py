@@ -108,8 +108,7 @@ class Node:
         self._lost_watchers: list[Callable[[Link, NodeDown], object]] = []
         self._down: dict[bytes, int] = {}
         self._loopback: Loopback | None = None
-        #: Handshakes that are not over.
-        self.greetings: set[Greeting] = set()
+        self.greetings: set[Greeting] = set()  # handshakes that are not over
         self._dialer = Dialer(self)
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
         self._heartbeat = Heartbeat(self._streams, self._stalled_here)
@@ -143,9 +142,10 @@ class Node:
         """This node as others are told of it."""
         return member_of(self.hello(self.id, fresh=True))
 
-    def watch(self, watcher: Callable[[NodeEvent], object]) -> None:
-        """Call back with every event of nodes from now on."""
+    def watch(self, watcher: Callable[[NodeEvent], object]) -> Callable[[], None]:
+        """Call back with every event of nodes from now on, until what this returns is called."""
         self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
 
     def watch_links(self, watcher: Callable[[Link, NodeDown], object]) -> None:
         """Call back with every link that is down, before the ends on it learn it."""

@@ -71,6 +71,7 @@ SLEEPERS = {
     "tests/parallel/test_processpool.py": "looks for another operating-system process, which tells nobody",
     "tests/remote/subjects.py": "what actors on another node do, which is to take a while",
     "tests/remote/test_remote_actors.py": "looks at another node, which tells nobody of what is waited for",
+    "tests/remote/test_stages_on_nodes.py": "looks at another node, which tells nobody of what is waited for",
     "tests/bench/echo_client.py": "the pace of the load that is measured",
     "tests/bench/file_server.py": "a server in a process of its own has no event to wait for",
     "tests/fetch/answers.py": "the server that misbehaves is slow on purpose",

@@ -78,6 +78,7 @@ class Worker:
         self.jobs = jobs
         self.in_hand: dict[int, Task] = {}
         self.done = 0
+        self.is_gone = False
 
 
 class Crew:
@@ -89,7 +90,7 @@ class Crew:
         self.waiting: collections.deque[Task] = collections.deque()
         self.seconds: dict[str, float] = {}  # by function, what a call takes
         self._at_once = at_once
-        self._per_job = ON_ITS_WAY  # seconds that a job takes, lately
+        self._per_job: float | None = None  # seconds that a job takes, lately
         self._numbers = itertools.count(1)
         self._idle: list[asyncio.Future[None]] = []
 
@@ -100,7 +101,8 @@ class Crew:
 
     def depth(self) -> int:
         """Jobs that a worker may have in hand."""
-        return min(MOST, self._at_once + int(ON_ITS_WAY / max(self._per_job, 1e-6) * 2))
+        ahead = 0 if self._per_job is None else int(2 * ON_ITS_WAY / max(self._per_job, 1e-6))
+        return min(MOST, self._at_once + ahead)
 
     def _give(self) -> None:
         """Give jobs to the workers that run short of them: several at a time, for each write wakes a process."""
@@ -108,17 +110,23 @@ class Crew:
         for worker in sorted(self.workers, key=lambda each: len(each.in_hand)):
             if not self.waiting:
                 return
-            if len(worker.in_hand) <= depth // 2:
+            if len(worker.in_hand) <= depth // 2 and not worker.is_gone:
                 self._fill(worker, depth)
 
     def _fill(self, worker: Worker, depth: int) -> None:
         share = len(worker.in_hand) + -(-len(self.waiting) // len(self.workers))
         while self.waiting and len(worker.in_hand) < min(depth, share):
             task = self.waiting.popleft()
-            if not task.future.done():  # whoever wanted it may have given up
-                number = next(self._numbers)
-                worker.in_hand[number] = task
+            if task.future.done():  # whoever wanted it has given up
+                continue
+            number = next(self._numbers)
+            try:
                 worker.jobs.send_nowait((number, task.name, *task.content))
+            except ChannelError:  # its node is gone, and `serve` is about to learn it
+                self.waiting.appendleft(task)
+                worker.is_gone = True
+                return
+            worker.in_hand[number] = task
 
     async def serve(self, worker: Worker, results: Receiver[Done], how: Callable[[], Any]) -> None:
         """Give a worker jobs and take its results, until it is gone; `await how()` then tells how it went."""
@@ -142,7 +150,7 @@ class Crew:
         if task is None:
             return
         worker.done += task.calls
-        self._per_job += WEIGHT * (done[4] - self._per_job)
+        self._per_job = done[4] if self._per_job is None else self._per_job + WEIGHT * (done[4] - self._per_job)
         each = done[4] / task.calls
         known = self.seconds.get(task.name, each)
         self.seconds[task.name] = known + WEIGHT * (each - known)

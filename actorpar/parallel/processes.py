@@ -112,4 +112,4 @@ def _begin(jobs: Receiver[Job], results: Sender[Done], program: str, parent: int
 async def _serve(jobs: Receiver[Job], results: Sender[Done]) -> None:
     jobs.prefetch(AHEAD)
     await results.send((0, NO_VALUES, [], [], 0.0))
-    await work(jobs, results, 1)
+    await work(jobs, results, 1, False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
 from ..channels import env
@@ -26,31 +26,34 @@ from .wire import Done, Failure, Job, Outcome, decode_calls, encode_outcomes, re
 PAUSE: Final = 0.002
 
 
-async def work(jobs: Receiver[Job], results: Sender[Done], at_once: int) -> None:
-    """Do jobs until there are none any more, `at_once` at a time where their functions wait for something."""
+async def work(jobs: Receiver[Job], results: Sender[Done], at_once: int, blocking: bool) -> None:
+    """Do jobs until there are none any more, `at_once` at a time where their functions wait for something.
+
+    `blocking`: plain functions are called in threads.
+    """
     served = served_here()
     async with ProcessGroup("worker") as group:
         for _ in range(at_once):
-            group.spawn(_work, jobs.clone(), results.clone(), served)
+            group.spawn(_work, jobs.clone(), results.clone(), served, blocking)
         jobs.close()
         results.close()
 
 
-async def _work(jobs: Receiver[Job], results: Sender[Done], served: Iterable[str] | None) -> None:
+async def _work(jobs: Receiver[Job], results: Sender[Done], served: tuple[str, ...] | None, blocking: bool) -> None:
     clock, rested = env.clock, env.clock()
     async for job in jobs:
-        await results.send(await do(job, served))
+        await results.send(await do(job, served, blocking))
         if clock() - rested > PAUSE:
             await env.sleep(0)
             rested = clock()
 
 
-async def do(job: Job, served: Iterable[str] | None) -> Done:
+async def do(job: Job, served: tuple[str, ...] | None, blocking: bool) -> Done:
     """Do one job. Whatever goes wrong in it is told in what it returns."""
     number, name, *_ = job
     began = env.clock()
     try:
-        function = _function(name, None if served is None else tuple(served))
+        function = _function(name, served)
         signature = signature_of(function)
         calls = decode_calls(signature, job)
     except (NotImportable, CodecError) as error:
@@ -58,7 +61,8 @@ async def do(job: Job, served: Iterable[str] | None) -> Done:
     outcomes: list[Outcome] = []
     for args, kwargs in calls:
         try:
-            value = function(*args, **kwargs)
+            call = functools.partial(function, *args, **kwargs)
+            value = env.run_in_thread(call) if blocking else call()
             if inspect.isawaitable(value):
                 value = await value
         except Exception as error:
@@ -74,11 +78,10 @@ def _function(name: str, served: tuple[str, ...] | None) -> Callable[..., Any]:
     return resolve_function(name, served)
 
 
-def served_here() -> Iterable[str] | None:
+def served_here() -> tuple[str, ...] | None:
     """The modules that this node serves; None in a process that was started to do this and nothing else."""
     queue = run_queue()
     for node in Node.living:
         if node.queue is queue and node.references is not None:
-            served: Iterable[str] = node.references.served  # type: ignore[attr-defined]  # the hub's
-            return served
+            return tuple(node.references.served)  # type: ignore[attr-defined]  # the hub's
     return None

@@ -145,20 +145,31 @@ class Hub:
     async def wait_for_nodes(self, count: int, timeout: float | None) -> tuple[Member, ...]:
         """Wait until so many other nodes are linked. TimeoutError."""
         changed = asyncio.Event()
-        self.node.watch(lambda _: changed.set())
-        async with asyncio.timeout(timeout):
-            while len(self._workers()) < count:
-                changed.clear()
-                await changed.wait()
+        unwatch = self.node.watch(lambda _: changed.set())
+        try:
+            async with asyncio.timeout(timeout):
+                while len(self._workers()) < count:
+                    changed.clear()
+                    await changed.wait()
+        finally:
+            unwatch()
         return self.nodes()
+
+    def named(self, on: Member | str | None) -> list[Member]:
+        """The nodes that `on` names, by itself, their name or a label; None: all of `nodes`. Empty if there are none."""
+        if on is None:
+            return list(self.nodes())
+        if not isinstance(on, str):
+            return [each for each in (*self.nodes(), self.node.member) if each.node == on.node][:1]
+        if on == self.node.name:
+            return [self.node.member]
+        return [each for each in self.nodes() if each.name == on] or [e for e in self.nodes() if on in e.labels]
 
     def placed(self, on: Member | str) -> bytes | None:
         """The node that `on` names, by itself, its name or a label; None for this one. NodeDown if there is none."""
         if not isinstance(on, str):
             return None if on.node == self.node.id else on.node
-        if on == self.node.name:
-            return None
-        named = [each for each in self.nodes() if each.name == on] or [e for e in self.nodes() if on in e.labels]
+        named = self.named(on)
         if not named:
             known = ", ".join(each.name for each in self.nodes()) or "none"
             raise NodeDown(f"no node has the name or the label {on!r}; there are: {known}", node=on)

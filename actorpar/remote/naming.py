@@ -11,10 +11,13 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from ..actors.actor import Actor
 from ..nodes.errors import NotImportable
+
+#: What every node serves: the worker that calls functions of what it serves.
+OWN: Final = ("actorpar.parallel.worker",)
 
 
 def name_of(target: Any, *, by_child: bool = False) -> str:
@@ -61,7 +64,8 @@ def resolve_function(name: str, served: Iterable[str] | None) -> Callable[..., A
 
 def _found(name: str, served: Iterable[str] | None) -> Any:
     module, _, path = name.partition(":")
-    if not path or not (served is None or any(module == each or module.startswith(each + ".") for each in served)):
+    is_served = served is None or any(module == each or module.startswith(each + ".") for each in (*OWN, *served))
+    if not path or not is_served:
         raise NotImportable(f"{name}: this node does not serve the module {module!r}")
     try:
         found: Any = importlib.import_module(module)
