@@ -113,7 +113,7 @@ def stage(
     blocking  run a plain `fn` in a thread of the loop's default executor. A cancelled pipeline does not wait for the
               thread, and drops what it returns
     name      for the view, errors and logs; the default is the name of the function
-    on        run it on other nodes: one of `system.nodes`, the name of one, or a label; the pipeline is given the system
+    on        run it on other nodes: one of `system.nodes`, or the name or a label of some
     per_node  how many items each of these nodes works on at a time, 1; without `on`, on every node of the system, or on
               this one if there are no others. Twice as many items as that are in the stage, so that none waits for the
               next. What `fn` raises over there is a RemoteError here, and a node that is lost with an item in hand a

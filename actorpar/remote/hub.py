@@ -156,7 +156,7 @@ class Hub:
         return self.nodes()
 
     def named(self, on: Member | str | None) -> list[Member]:
-        """The nodes that `on` names, by itself, their name or a label; None: all of `nodes`. Empty if there are none."""
+        """The nodes that `on` names, by itself, their name or a label; None: all of `nodes`. There may be none."""
         if on is None:
             return list(self.nodes())
         if not isinstance(on, str):
