@@ -124,6 +124,22 @@ if TYPE_CHECKING:
     from .flow.stage import stage as stage
     from .flow.view import StageView as StageView
     from .flow.view import View as View
+    from .nodes.errors import BindRefused as BindRefused
+    from .nodes.errors import CodecError as CodecError
+    from .nodes.errors import HandshakeRefused as HandshakeRefused
+    from .nodes.errors import ItemTypeError as ItemTypeError
+    from .nodes.errors import KeyRefused as KeyRefused
+    from .nodes.errors import LinkLost as LinkLost
+    from .nodes.errors import NodeDown as NodeDown
+    from .nodes.errors import NodeError as NodeError
+    from .nodes.errors import NotImportable as NotImportable
+    from .nodes.errors import ProtocolError as ProtocolError
+    from .nodes.errors import RemoteError as RemoteError
+    from .nodes.errors import Unreachable as Unreachable
+    from .nodes.events import NodeLost as NodeLost
+    from .nodes.events import NodeSilent as NodeSilent
+    from .nodes.events import NodeStalled as NodeStalled
+    from .nodes.events import NodeUp as NodeUp
     from .observe.inspection import ActorInfo as ActorInfo
     from .observe.sockets import ControlError as ControlError
     from .parallel.errors import ProcessPoolClosed as ProcessPoolClosed
@@ -177,6 +193,9 @@ _HOMES = {
     "flow.source": "iterate_in_thread",
     "flow.stage": "DeadLetterItem Stage stage",
     "flow.view": "StageView View",
+    "nodes.errors": "BindRefused CodecError HandshakeRefused ItemTypeError KeyRefused LinkLost NodeDown NodeError "
+    "NotImportable ProtocolError RemoteError Unreachable",
+    "nodes.events": "NodeLost NodeSilent NodeStalled NodeUp",
     "observe.inspection": "ActorInfo",
     "observe.sockets": "ControlError",
     "parallel.errors": "ProcessPoolClosed WorkerLost",

@@ -36,6 +36,7 @@ from .actors.timed import cell_of
 from .channels.group import ProcessGroup
 from .channels.process import Process
 from .channels.runqueue import run_queue
+from .observe import inspection
 from .observe.sampling import Samples
 from .remote import runtime
 
@@ -202,6 +203,10 @@ class ActorSystem:
         """The other nodes that may be given work, by name; alone, this node itself, or none without a launcher."""
         return () if self.remote is None else self.remote.nodes()
 
+    def traffic(self) -> dict[str, tuple[int, int]]:
+        """Bytes that were sent to and received from each node that is linked now, by its name."""
+        return {} if self.remote is None else self.remote.traffic()
+
     async def wait_for_nodes(self, count: int, *, timeout: float | None = 30.0) -> tuple[Member, ...]:
         """Wait until there are `count` nodes that may be given work, and return them. TimeoutError."""
         return await self.hub.wait_for_nodes(count, timeout)
@@ -210,27 +215,19 @@ class ActorSystem:
 
     def inspect(self, ref: ActorRef[Any]) -> ActorInfo:
         """What an actor is doing now, without its help; also of one that has ended."""
-        from .observe.inspection import inspect
-
-        return inspect(ref)
+        return inspection.inspect(ref)
 
     def suspend(self, ref: ActorRef[Any]) -> None:
         """Have an actor handle nothing more after the handler in hand, until `resume`; it can be stopped meanwhile."""
-        from .observe.inspection import suspend
-
-        suspend(ref)
+        inspection.suspend(ref)
 
     def resume(self, ref: ActorRef[Any]) -> None:
         """Let a suspended actor go on with what waits."""
-        from .observe.inspection import resume
-
-        resume(ref)
+        inspection.resume(ref)
 
     def trace(self, ref: ActorRef[Any], wanted: bool = True) -> None:
         """Publish a `Traced` event for each message that the actor is sent from now on, or no more."""
-        from .observe.inspection import trace
-
-        trace(ref, wanted)
+        inspection.trace(ref, wanted)
 
     def snapshot(self) -> SystemSnapshot:
         """The whole system as plain data, fit for JSON: actors, counters, who waits for whom, deadlock suspects."""

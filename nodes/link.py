@@ -62,6 +62,7 @@ class Link:
         self.stream: Stream | None = None
         self.is_down = False
         self.connections = 0
+        self._before = (0, 0)  # bytes of connections that are over
         self._reader: FrameReader | None = None
         self._blocked = False
         self._wants_flush = False
@@ -149,8 +150,8 @@ class Link:
 
     def attach(self, stream: Stream, reader: FrameReader, them: Hello) -> None:
         """The handshake on a connection is over: go on there with what the other side lacks (NET-33)."""
-        if self.stream is not None:
-            self.stream.abandon()
+        if (before := self._let_go()) is not None:
+            before.abandon()
         self.stream = stream
         self.outbound.message_limit = them.message_limit
         self.outbound.resume(them.next_seq)
@@ -165,7 +166,7 @@ class Link:
 
     def closed(self, error: BaseException | None) -> None:
         """The connection is over; the session is not, if it can be resumed."""
-        self.stream = self._reader = None
+        self._let_go()
         if self.is_down:
             return
         if isinstance(error, ProtocolError):
@@ -176,6 +177,18 @@ class Link:
             self.down("its process has ended")
         else:
             self._node.reconnect(self)
+
+    def _let_go(self) -> Stream | None:
+        stream, self.stream, self._reader = self.stream, None, None
+        if stream is not None:
+            self._before = self._before[0] + stream.sent, self._before[1] + stream.received
+        return stream
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes that were written and read, over all connections."""
+        now = (0, 0) if self.stream is None else (self.stream.sent, self.stream.received)
+        return self._before[0] + now[0], self._before[1] + now[1]
 
     def close(self, reason: str) -> None:
         """Say goodbye, and be done with it."""
@@ -190,8 +203,7 @@ class Link:
         if self.is_down:
             return
         self.is_down = True
-        stream, self.stream = self.stream, None
-        if stream is not None:
+        if (stream := self._let_go()) is not None:
             stream.abandon()
         error = NodeDown(f"{self.name} is down: {reason}", node=self.name)
         self._node.link_down(self, error)

@@ -42,7 +42,8 @@ class NodeCrew:
         self._on = on
         self._per_node = per_node
         self._blocking = blocking
-        self._name = name_of(fn)
+        self._alone = system.remote is None
+        self._name = name_of(fn, by_child=self._alone)
         self._signature = signature_of(fn)
         self._crew = Crew(retries=0, at_once=per_node)
         self._group = ProcessGroup("workers on nodes")
@@ -57,13 +58,15 @@ class NodeCrew:
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
-        hub = self._system.hub
-        for member in hub.named(self._on):
-            self._begin(member)
+        if not self._alone:
+            self._unwatch = self._system.hub.node.watch(self._on_event)
+            for member in self._system.hub.named(self._on):
+                self._begin(member.node, member.name, member)
+        elif self._on is None:
+            self._begin(b"", "this process", None)
         if not self._nodes:
-            await self._group.__aexit__(None, None, None)
+            await self.__aexit__(None, None, None)
             raise self._nobody()
-        self._unwatch = hub.node.watch(self._on_event)
         return self
 
     async def __aexit__(
@@ -90,29 +93,29 @@ class NodeCrew:
         if isinstance(event, NodeUp):
             for member in self._system.hub.named(self._on):
                 if member.node == event.node.node:
-                    self._begin(member)
+                    self._begin(member.node, member.name, member)
 
-    def _begin(self, member: Member) -> None:
-        if member.node not in self._nodes and not self._closing:
-            self._nodes.add(member.node)
-            self._group.spawn(self._serve, member)
+    def _begin(self, node: bytes, name: str, on: Member | None) -> None:
+        if node not in self._nodes and not self._closing:
+            self._nodes.add(node)
+            self._group.spawn(self._serve, node, name, on)
 
-    async def _serve(self, member: Member) -> None:
-        jobs_tx, jobs_rx = open_channel[Job](float("inf"), name=f"jobs of {member.name}")
-        results_tx, results = open_channel[Done](RESULTS, name=f"results of {member.name}")
+    async def _serve(self, node: bytes, name: str, on: Member | None) -> None:
+        jobs_tx, jobs_rx = open_channel[Job](float("inf"), name=f"jobs of {name}")
+        results_tx, results = open_channel[Done](RESULTS, name=f"results of {name}")
         with jobs_tx, results:
             try:
                 arguments = (jobs_rx, results_tx, self._per_node, self._blocking)
-                working = await self._system.spawn(work, *arguments, on=member)
+                working = await self._system.spawn(work, *arguments, on=on)
                 self._group.spawn(_followed, working)
                 try:
-                    await self._crew.serve(Worker(member.name, jobs_tx), results, self._how)
+                    await self._crew.serve(Worker(name, jobs_tx), results, self._how)
                 finally:
                     working.cancel()
             except NodeError as error:
-                logger.warning("%s does no work of %s: %s", member.name, self._name, error)
+                logger.warning("%s does no work of %s: %s", name, self._name, error)
             finally:
-                self._nodes.discard(member.node)
+                self._nodes.discard(node)
         if not self._nodes and not self._closing:
             self._crew.fail_all(self._nobody())
 

@@ -155,6 +155,10 @@ class Hub:
             unwatch()
         return self.nodes()
 
+    def traffic(self) -> dict[str, tuple[int, int]]:
+        """Bytes to and from each node that is linked, by its name."""
+        return {link.name: link.traffic for link in self.node.links.values()}
+
     def named(self, on: Member | str | None) -> list[Member]:
         """The nodes that `on` names, by itself, their name or a label; None: all of `nodes`. There may be none."""
         if on is None:
