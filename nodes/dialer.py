@@ -90,6 +90,8 @@ class Dialer:
             check_name(stream.tls, them.name)
             this = link or self._node.links.get(them.node)
             if this is None:
+                if them.next_seq != 1:
+                    raise handshake.refused("session")
                 this = self._node.new_link(them.node, them.name, session, resumable=resumable)
             elif link is None:
                 if this.connections:
@@ -98,6 +100,8 @@ class Dialer:
             if this.name != them.name:
                 raise handshake.refused("auth")
             if this.is_down or this.node != them.node or them.session != this.session:
+                raise handshake.refused("session")
+            if not this.outbound.can_resume(them.next_seq):
                 raise handshake.refused("session")
             made.append(this)
             return this

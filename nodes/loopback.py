@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from .arrival import arrive
 from .port import LinkPort
 
 if TYPE_CHECKING:
@@ -49,4 +50,4 @@ class Loopback:
         """Items came from the other peer."""
         end = self.ends.get(alias)
         if end is not None:
-            end.on_items(end.schema.decode(body, buffers, self.port), 0, len(body) + sum(map(len, buffers)))
+            arrive(self._node, self.port, end, body, buffers)

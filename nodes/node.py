@@ -23,8 +23,9 @@ from actorpar.channels.runqueue import run_queue
 from . import address as addresses
 from .codec import audit
 from .dialer import Dialer
-from .errors import NodeDown, Unreachable
+from .errors import NodeDown, ProtocolError, Unreachable
 from .events import NodeEvent, NodeLost, NodeSilent, NodeStalled, NodeUp
+from .foreign import one_line
 from .greeting import Greeting
 from .heartbeat import Heartbeat
 from .link import Link
@@ -272,16 +273,18 @@ class Node:
             self._publish(NodeUp(member))
 
     def told(self, link: Link, op: ops.Members | ops.Gone) -> None:
-        """Another node tells of others."""
+        """Another node tells of others. ProtocolError: of such as cannot be."""
         if isinstance(op, ops.Gone):
-            known = self.links.get(op.node)
+            known, reason = self.links.get(op.node), one_line(op.reason)
             self._down[op.node] = max(self._down.get(op.node, 0), op.incarnation)
             if known is not None and known.them is not None and known.them.incarnation <= op.incarnation:
-                known.down(op.reason)
+                known.down(reason)
             elif op.node in self.members and self.members[op.node].incarnation <= op.incarnation:
-                self._publish(NodeLost(self.members.pop(op.node), op.reason))
+                self._publish(NodeLost(self.members.pop(op.node), reason))
             return
         for member in op.members:
+            if not handshake.is_fit_to_print(member):
+                raise ProtocolError("a node is told of whose name or texts no node can have", code="members")
             if member.node != self.id and member.incarnation > self._down.get(member.node, 0):
                 known_member = self.members.get(member.node)
                 if known_member is None or known_member.incarnation <= member.incarnation:

@@ -185,8 +185,8 @@ class Schema:
 
     def _split(self, body: Any) -> list[bytes]:
         try:
-            if _count(body) > MOST_PARTS:
-                raise CodecError(f"{_count(body)} items, and {MOST_PARTS} may come in a batch that is not all right")
+            if count_of(body) > MOST_PARTS:
+                raise CodecError(f"{count_of(body)} items, and {MOST_PARTS} may come in a batch that is not all right")
             return [b"\x91" + bytes(part) for part in _decode_parts(body)]
         except Exception as error:
             raise self._came_wrong(error) from None
@@ -238,7 +238,7 @@ def _longest(items: list[Any]) -> int:
 _decode_parts = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
-def _count(body: Any) -> int:
+def count_of(body: Any) -> int:
     """How many items a batch claims to hold; 0 for what is no array."""
     first = body[0] if len(body) else 0
     if first in (0xDC, 0xDD):

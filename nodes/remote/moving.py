@@ -30,6 +30,7 @@ from .meeting import MeetingOutlet, OutletRendezvous
 from .meeting_home import HomeRendezvous, MeetingHome
 from .outlet import Outlet
 from .seeking import InletRendezvous, MeetingInlet
+from .table import check_alias
 
 if TYPE_CHECKING:
     from ..codec.schema import Schema
@@ -190,6 +191,7 @@ def accept(table: ChannelTable, data: bytes, declared: Any, peer: Peer) -> End:
     if description.item != schema.name and not _is_any(schema) and description.item != schema_of(Any).name:
         raise CodecError(f"{description.name} carries {description.item}, and {schema.name} is declared here")
     if description.role == HOME:
+        check_alias(peer, description.alias)
         return _accept_home(table, description, declared, peer)
     home = table.peer(description.home)
     if description.role == SENDER:

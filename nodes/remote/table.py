@@ -34,6 +34,12 @@ EARLY_SECONDS: Final = 10.0
 REMEMBERED: Final = 4096
 
 
+def check_alias(peer: Peer, alias: int) -> None:
+    """ProtocolError for an alias that another end has, or that is none: an end would be taken over."""
+    if alias in peer.ends or not 0 <= alias <= ops.LARGEST_ALIAS:
+        raise ProtocolError(f"alias {alias} is in use, or none", code="alias")
+
+
 class ChannelTable:
     """What a node knows of channels that cross its borders."""
 
@@ -94,8 +100,7 @@ class ChannelTable:
         self.homes[home.channel] = home
 
     def _open(self, peer: Peer, op: ops.Open) -> None:
-        if op.alias in peer.ends:
-            raise ProtocolError(f"alias {op.alias} is in use", code="alias")
+        check_alias(peer, op.alias)
         key = (op.channel, op.nonce)
         stub = self._expected.pop(key, None)
         if stub is not None:
