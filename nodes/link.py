@@ -40,6 +40,8 @@ logger = logging.getLogger("actorpar.nodes")
 
 #: Bytes of one gather write.
 WRITE: Final = 512 * 1024
+#: Bytes that may wait for a peer whose questions are still answered.
+BEHIND: Final = 64 << 20
 #: Frames, and bytes, after which an acknowledgement is due at once.
 ACK_FRAMES: Final = 64
 ACK_BYTES: Final = 1 << 20
@@ -115,6 +117,14 @@ class Link:
     def _flush(self) -> None:
         self._wants_flush = False
         self._pump()
+        if self.outbound.overrun and not self.is_down:
+            self._node.counters["peers that do not read"] += 1
+            self.down(f"it does not read: {self.outbound.overrun} bytes of control wait for it")
+
+    @property
+    def is_behind(self) -> bool:
+        """True while more waits for the peer than it should be answered with (A14)."""
+        return self.outbound.queued > BEHIND
 
     def push(self) -> None:
         """Write what was said so far."""
@@ -215,6 +225,8 @@ class Link:
                 self._ack()
 
     def _ack(self) -> None:
+        if self._blocked:
+            return  # the next one says it, too
         self._acked = self.inbound.next_seq
         self._unacked_bytes = 0
         self.outbound.connection(frames.ACK, self._acked.to_bytes(8, "little"))
@@ -274,6 +286,8 @@ class Link:
         for each in news:
             match each:
                 case SendHeartbeat():
+                    if self._blocked:
+                        continue  # it has not read what was written before
                     self.outbound.connection(frames.HEARTBEAT, (0).to_bytes(4, "little"))
                     self.touch()
                 case Down(silence):

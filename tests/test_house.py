@@ -62,6 +62,7 @@ SLEEPERS = {
     "tests/flow/workers.py": "what the stages of its tests do, which run in virtual time",
     "tests/supervision/acting.py": "what the actors of its tests do, which run in virtual time",
     "tests/nodes/meshed.py": "nodes tell who has come, not that all have: it looks again",
+    "tests/nodes/security/test_attacks_on_links.py": "the pace of a peer that writes a byte at a time",
     "tests/nodes/test_nodes.py": "looks at real links, which tell nobody of what is waited for",
     "tests/remote/subjects.py": "what actors on another node do, which is to take a while",
     "tests/remote/test_remote_actors.py": "looks at another node, which tells nobody of what is waited for",

@@ -53,6 +53,7 @@ class ChannelTable:
         self.refused = 0
         self._expected: dict[tuple[bytes, bytes], SenderStub | ReceiverStub] = {}
         self._early: dict[tuple[bytes, bytes], tuple[Peer, int]] = {}
+        self._early_of: collections.Counter[Peer] = collections.Counter()
         self._moved: collections.OrderedDict[bytes, bytes] = collections.OrderedDict()
         self._touched: dict[Any, None] = {}
 
@@ -74,11 +75,20 @@ class ChannelTable:
 
     def expect(self, channel: bytes, nonce: bytes, stub: SenderStub | ReceiverStub) -> None:
         """An end was announced; it may have presented itself already."""
-        early = self._early.pop((channel, nonce), None)
-        if early is not None:
+        early = self._pop_early((channel, nonce))
+        if early is not None and early[0].node == stub.node:
             stub.open(*early)
-        else:
-            self._expected[channel, nonce] = stub
+            return
+        self._expected[channel, nonce] = stub
+        if early is not None:
+            self._refuse(*early, "this end was announced for another node")
+
+    def _pop_early(self, key: tuple[bytes, bytes]) -> tuple[Peer, int] | None:
+        """The end that presented itself under this key before it was announced."""
+        early = self._early.pop(key, None)
+        if early is not None:
+            self._early_of[early[0]] -= 1
+        return early
 
     def forget(self, channel: bytes, nonce: bytes) -> None:
         """The end will not come any more, or is gone."""
@@ -91,8 +101,9 @@ class ChannelTable:
         if len(self._moved) > REMEMBERED:
             self._moved.popitem(last=False)
         for key in [key for key in self._early if key[0] == channel]:
-            peer, alias = self._early.pop(key)
-            peer.control(ops.Moved(alias, node, key[1]))
+            early = self._pop_early(key)
+            if early is not None:
+                early[0].control(ops.Moved(early[1], node, key[1]))
 
     def add_home(self, home: Home) -> None:
         """The channel is at home here now."""
@@ -106,24 +117,25 @@ class ChannelTable:
         if stub is not None:
             if stub.node != peer.node:
                 self._expected[key] = stub
-                self._refuse(peer, op, "this end was announced for another node")
+                self._refuse(peer, op.alias, "this end was announced for another node")
                 return
             stub.open(peer, op.alias)
         elif op.channel in self._moved:
             peer.control(ops.Moved(op.alias, self._moved[op.channel], op.nonce))
-        elif sum(known is peer for known, _ in self._early.values()) >= EARLY:
-            self._refuse(peer, op, "too many ends that nobody announced")
+        elif self._early_of[peer] >= EARLY or key in self._early:
+            self._refuse(peer, op.alias, "too many ends that nobody announced")
         else:
             self._early[key] = (peer, op.alias)
+            self._early_of[peer] += 1
             self.queue.loop.call_later(EARLY_SECONDS, self._give_up, key, peer, op)
 
     def _give_up(self, key: tuple[bytes, bytes], peer: Peer, op: ops.Open) -> None:
-        if self._early.pop(key, None) is not None:
-            self._refuse(peer, op, "no such channel is at home here")
+        if self._pop_early(key) is not None:
+            self._refuse(peer, op.alias, "no such channel is at home here")
 
-    def _refuse(self, peer: Peer, op: ops.Open, why: str) -> None:
+    def _refuse(self, peer: Peer, alias: int, why: str) -> None:
         self.refused += 1
-        peer.control(ops.Refused(op.alias, why))
+        peer.control(ops.Refused(alias, why))
 
     # -- what peers say
 
@@ -142,6 +154,7 @@ class ChannelTable:
         """A node is gone for good: so are its ends, those on their way to it included."""
         for key in [key for key, (known, _) in self._early.items() if known is peer]:
             del self._early[key]
+        self._early_of.pop(peer, None)
         for stub in [stub for stub in self._expected.values() if stub.node == peer.node]:
             stub.on_lost(error)
         for end in list(peer.ends.values()):
