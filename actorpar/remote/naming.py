@@ -48,8 +48,8 @@ def resolve(name: str, served: Iterable[str]) -> Any:
             if part.startswith("__"):
                 raise AttributeError(part)
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise NotImportable(f"{name} cannot be imported here: {error}") from None
+    except Exception as error:  # an import runs the program's code, which may raise anything
+        raise NotImportable(f"{name!r} cannot be imported here: {type(error).__name__}: {error}") from None
     if getattr(found, "__module__", None) != module or getattr(found, "__qualname__", None) != path:
         raise NotImportable(f"{name} was not defined there under that name")
     if not is_actor(found) and not inspect.iscoroutinefunction(found):

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import collections
 import logging
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorpar.channels import env
 from actorpar.channels.runqueue import RunQueue
 
-from ..errors import ProtocolError
+from ..errors import ProtocolError, Unreachable
 from . import ops
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("actorpar.nodes")
 
-#: Ends of one peer that may wait for their announcement at a time, and for how many seconds.
+#: Ends of one peer that may wait for their announcement at a time; and for how many seconds they do, and those that
+#: were announced wait for a node that is not known here.
 EARLY: Final = 1024
 EARLY_SECONDS: Final = 10.0
 #: Channels that moved away of which the new home is remembered.
@@ -47,7 +49,8 @@ class ChannelTable:
         self.node = node
         self.queue = queue
         self.peer = peer_of
-        self.homes: dict[bytes, Home] = {}
+        #: While somebody has to do with them: an end here, or a stub on a link.
+        self.homes: weakref.WeakValueDictionary[bytes, Home] = weakref.WeakValueDictionary()
         #: Ops for ends that are gone, and Opens that nobody announced.
         self.stray = 0
         self.refused = 0
@@ -82,6 +85,21 @@ class ChannelTable:
         self._expected[channel, nonce] = stub
         if early is not None:
             self._refuse(*early, "this end was announced for another node")
+        try:
+            self.peer(stub.node)
+        except Unreachable:  # its node may be about to come; if not, nobody would ever say that the end is lost
+            self.queue.loop.call_later(EARLY_SECONDS, self._expect_no_more, (channel, nonce), stub)
+
+    def _expect_no_more(self, key: tuple[bytes, bytes], stub: SenderStub | ReceiverStub) -> None:
+        if self._expected.get(key) is stub:
+            try:
+                self.peer(stub.node)
+            except Unreachable as error:
+                stub.on_lost(error)
+
+    def is_expected(self, channel: bytes, nonce: bytes) -> bool:
+        """True if an end was announced under this nonce, and has not presented itself."""
+        return (channel, nonce) in self._expected
 
     def _pop_early(self, key: tuple[bytes, bytes]) -> tuple[Peer, int] | None:
         """The end that presented itself under this key before it was announced."""
