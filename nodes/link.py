@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorpar.channels import env
 
-from .arrival import arrive
+from .delivery import deliver
 from .errors import CodecError, ItemTooLarge, NodeDown, ProtocolError
 from .foreign import one_line
 from .port import LinkPort
@@ -252,7 +252,7 @@ class Link:
             if end is None:
                 self._node.table.stray += 1
             else:
-                arrive(self._node, self.port, end, body, buffers)
+                deliver(self._node, self.port, end, body, buffers)
         elif kind in (frames.CONTROL, frames.OP):
             op = ops.decode(body)
             if isinstance(op, ops.Members | ops.Gone):

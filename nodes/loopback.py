@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from .arrival import arrive
+from .delivery import deliver
 from .port import LinkPort
 
 if TYPE_CHECKING:
@@ -50,4 +50,4 @@ class Loopback:
         """Items came from the other peer."""
         end = self.ends.get(alias)
         if end is not None:
-            arrive(self._node, self.port, end, body, buffers)
+            deliver(self._node, self.port, end, body, buffers)

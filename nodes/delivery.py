@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .remote.peer import Away
 
 
-def arrive(node: Node, port: LinkPort, end: Away, body: Any, buffers: list[Any]) -> None:
+def deliver(node: Node, port: LinkPort, end: Away, body: Any, buffers: list[Any]) -> None:
     """Give the items of a batch to their end; those of a wrong type are counted and logged (NET-8).
 
     ProtocolError: more came than this end may be sent, or no batch at all.
