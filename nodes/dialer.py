@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Seconds before the next attempt to connect.
 RETRY: Final = 0.2
+#: Seconds after which the node of the lesser id dials, too: the greater one may not be able to reach it.
+PATIENCE: Final = 1.0
 
 
 class Dialer:
@@ -105,6 +107,8 @@ class Dialer:
             check_name(stream.tls, them.name)
             this = link or self._node.links.get(them.node)
             if this is None:
+                if them.next_seq != 1:
+                    raise handshake.refused("session")
                 this = self._node.new_link(them.node, them.name, session, resumable=resumable)
             elif link is None:
                 if this.connections:
@@ -113,6 +117,8 @@ class Dialer:
             if this.name != them.name:
                 raise handshake.refused("auth")
             if this.is_down or this.node != them.node or them.session != this.session:
+                raise handshake.refused("session")
+            if not this.outbound.can_resume(them.next_seq):
                 raise handshake.refused("session")
             return this
 
@@ -124,18 +130,21 @@ class Dialer:
         greeting.over.add_done_callback(lambda _: self._node.greetings.discard(greeting))
         return greeting
 
-    def dial(self, link: Link) -> None:
-        """Connect, or connect again, in the background."""
-        task = self._node.queue.loop.create_task(self._dial(link))
+    def dial(self, link: Link, pause: float = 0.0) -> None:
+        """Connect, or connect again, in the background; after a pause, if there is no connection then."""
+        task = self._node.queue.loop.create_task(self._dial(link, pause))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _dial(self, link: Link) -> None:
+    async def _dial(self, link: Link, pause: float) -> None:
         deadline = env.clock() + self._node.down_after
+        await env.sleep(pause)
         while not link.is_down and link.stream is None:
             try:
                 await self._dial_once(link)
             except HandshakeRefused as error:
+                if error.code == "fenced" and link.connections:
+                    self._node.fenced(link)
                 if error.code in ("fenced", "session", "app", "version", "self"):
                     link.down(str(error))
                     return
@@ -166,8 +175,9 @@ class Dialer:
         self._timers[link] = self._node.queue.loop.call_later(
             self._node.down_after, self._give_up, link, link.connections
         )
-        if self._addresses(link) and (self._node.id > link.node or not self._node.addresses):
-            self.dial(link)
+        if self._addresses(link):
+            first = self._node.id > link.node or not self._node.addresses
+            self.dial(link, 0.0 if first else min(PATIENCE, self._node.down_after / 4))
 
     def _addresses(self, link: Link) -> tuple[str, ...]:
         """Where the node of a link may be reached."""

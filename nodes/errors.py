@@ -23,6 +23,10 @@ class NodeDown(NodeError):
         self.node = node
 
 
+class Fenced(NodeError):
+    """This node was declared down by others while it did not run, and has closed: start it anew (NET-42)."""
+
+
 class LinkLost(ChannelBroken):
     """The session to the node of the other end has ended. `items` were sent and have an unknown outcome (NET-35)."""
 

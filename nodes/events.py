@@ -40,4 +40,11 @@ class NodeStalled:
     age: float
 
 
-NodeEvent: TypeAlias = NodeUp | NodeLost | NodeSilent | NodeStalled
+@dataclass(frozen=True)
+class NodeFenced:
+    """This node was declared down by `by` while it did not run, or could not be reached; it has closed (NET-42)."""
+
+    by: Member
+
+
+NodeEvent: TypeAlias = NodeUp | NodeLost | NodeSilent | NodeStalled | NodeFenced

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from .errors import HandshakeRefused
+from .errors import CodecError, HandshakeRefused
 from .protocol import frame as frames
 from .protocol import handshake
 from .protocol.frame import FrameReader
@@ -96,6 +96,9 @@ class Greeting:
         except HandshakeRefused as error:
             if self._expects == frames.HELLO:
                 self.say(frames.REFUSED, handshake.encode_refusal(error.code))
+            self._fail(error)
+            return
+        except CodecError as error:  # this node has more to say of itself than WELCOME may hold
             self._fail(error)
             return
         self.reader.begin(link.inbound)

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorpar.channels import env
 
+from .delivery import deliver
 from .errors import CodecError, ItemTooLarge, NodeDown, ProtocolError
+from .foreign import one_line
 from .port import LinkPort
 from .protocol import frame as frames
 from .protocol.inbound import Inbound
@@ -38,6 +40,8 @@ logger = logging.getLogger("actorpar.nodes")
 
 #: Bytes of one gather write.
 WRITE: Final = 512 * 1024
+#: Bytes that may wait for a peer whose questions are still answered.
+BEHIND: Final = 64 << 20
 #: Frames, and bytes, after which an acknowledgement is due at once.
 ACK_FRAMES: Final = 64
 ACK_BYTES: Final = 1 << 20
@@ -115,6 +119,14 @@ class Link:
     def _flush(self) -> None:
         self._wants_flush = False
         self._pump()
+        if self.outbound.overrun and not self.is_down:
+            self._node.counters["peers that do not read"] += 1
+            self.down(f"it does not read: {self.outbound.overrun} bytes of control wait for it")
+
+    @property
+    def is_behind(self) -> bool:
+        """True while more waits for the peer than it should be answered with (A14)."""
+        return self.outbound.queued > BEHIND
 
     def push(self) -> None:
         """Write what was said so far."""
@@ -169,11 +181,7 @@ class Link:
         self._let_go()
         if self.is_down:
             return
-        if isinstance(error, ProtocolError):
-            self._node.counters["protocol errors"] += 1
-            logger.warning("the link to %s ends: %s", self.name, error)
-            self.down(f"the protocol was broken: {error}")
-        elif not self.resumable:
+        if not self.resumable:
             self.down("its process has ended")
         else:
             self._node.reconnect(self)
@@ -190,10 +198,16 @@ class Link:
         now = (0, 0) if self.stream is None else (self.stream.sent, self.stream.received)
         return self._before[0] + now[0], self._before[1] + now[1]
 
+    def _broken(self, error: ProtocolError) -> None:
+        """The peer broke the protocol: it is told why the link ends."""
+        self._node.counters["protocol errors"] += 1
+        logger.warning("the link to %s ends: %s", self.name, error)
+        self.close(f"the protocol was broken: {error}")
+
     def close(self, reason: str) -> None:
         """Say goodbye, and be done with it."""
         if self.stream is not None and not self.is_down:
-            self.outbound.connection(frames.BYE, reason.encode()[:200])
+            self.outbound.connection(frames.BYE, reason.encode(errors="replace")[:500])
             self._blocked = False
             self._pump()
         self.down(reason)
@@ -217,67 +231,66 @@ class Link:
     def advance(self, count: int) -> None:
         if self._reader is None:
             return
-        messages = self._reader.advance(count)
-        self.liveness.heard(env.clock()) if not self.liveness.suspected else self._note(
-            self.liveness.heard(env.clock())
-        )
-        if messages:
-            self._node.queue.run_with(functools.partial(self._deliver, messages))
-        if self.resumable:
+        try:
+            messages = self._reader.advance(count)
+            news = self.liveness.heard(env.clock())
+            if news:
+                self._note(news)
+            if messages:
+                self._node.queue.run_with(functools.partial(self._deliver, messages))
+        except ProtocolError as error:
+            self._broken(error)
+        if self.resumable and not self.is_down:
             self._unacked_bytes += count
             if self.inbound.next_seq - self._acked >= ACK_FRAMES or self._unacked_bytes >= ACK_BYTES:
                 self._ack()
 
     def _ack(self) -> None:
+        if self._blocked:
+            return  # the next one says it, too
         self._acked = self.inbound.next_seq
         self._unacked_bytes = 0
         self.outbound.connection(frames.ACK, self._acked.to_bytes(8, "little"))
         self.touch()
 
     def _deliver(self, messages: list[Message]) -> None:
-        table = self._node.table
-        for kind, lane, body, buffers in messages:
-            if kind == frames.ITEMS:
-                self._deliver_items(lane, body, buffers)
-            elif kind in (frames.CONTROL, frames.OP):
-                try:
-                    op = ops.decode(body)
-                except (ValueError, RecursionError) as error:
-                    raise ProtocolError(f"no op: {error}", code="op") from None
-                if isinstance(op, ops.Members | ops.Gone):
-                    self._node.told(self, op)
-                else:
-                    table.on_op(self, op)
-            elif kind == frames.CALL:
-                self._node.called(self, lane, body, buffers)
-            elif kind == frames.ACK:
-                self.outbound.acked(int.from_bytes(body, "little"))
-                self.touch()
-            elif kind == frames.HEARTBEAT:
-                self._note(self.liveness.age_told(int.from_bytes(body, "little") / 1000))
-            elif kind == frames.BYE:
-                self.down(bytes(body).decode(errors="replace") or "it has left")
-                return
-            else:
-                raise ProtocolError(f"a frame of kind {kind} after the handshake", code="kind")
-
-    def _deliver_items(self, lane: int, body: Any, buffers: list[Any]) -> None:
-        end = self.ends.get(lane)
-        if end is None:
-            self._node.table.stray += 1
-            return
-        size = len(body) + (sum(map(len, buffers)) if buffers else 0)
-        schema = end.schema
+        """ProtocolError. Any other failure is a fault of this node, and ends the link: half is not what was said."""
         try:
-            end.on_items(schema.decode(body, buffers, self.port), 0, size)
-        except CodecError:
-            try:
-                parts = schema.decode_each(body, buffers, self.port)
-            except CodecError as error:
-                raise ProtocolError(str(error), code="items") from error
-            good = [part for part in parts if not isinstance(part, CodecError)]
-            self._node.refused_items(end, [part for part in parts if isinstance(part, CodecError)])
-            end.on_items(good, len(parts) - len(good), size)
+            for message in messages:
+                if self.is_down:
+                    return
+                self._deliver_one(*message)
+        except ProtocolError:
+            raise
+        except Exception as error:
+            self._node.counters["failed deliveries"] += 1
+            logger.exception("what %s sent could not be delivered, so the link ends", self.name)
+            self.close(f"what came could not be delivered: {type(error).__name__}: {error}")
+
+    def _deliver_one(self, kind: int, lane: int, body: Any, buffers: list[Any]) -> None:
+        if kind == frames.ITEMS:
+            end = self.ends.get(lane)
+            if end is None:
+                self._node.table.stray += 1
+            else:
+                deliver(self._node, self.port, end, body, buffers)
+        elif kind in (frames.CONTROL, frames.OP):
+            op = ops.decode(body)
+            if isinstance(op, ops.Members | ops.Gone):
+                self._node.told(self, op)
+            else:
+                self._node.table.on_op(self, op)
+        elif kind == frames.CALL:
+            self._node.called(self, lane, body, buffers)
+        elif kind == frames.ACK:
+            self.outbound.acked(frames.number_in(body, 8))
+            self.touch()
+        elif kind == frames.HEARTBEAT:
+            self._note(self.liveness.age_told(frames.number_in(body, 4) / 1000))
+        elif kind == frames.BYE:
+            self.down(one_line(bytes(body).decode(errors="replace")) or "it has left")
+        else:
+            raise ProtocolError(f"a frame of kind {kind} after the handshake", code="kind")
 
     # -- time
 
@@ -294,6 +307,8 @@ class Link:
         for each in news:
             match each:
                 case SendHeartbeat():
+                    if self._blocked:
+                        continue  # it has not read what was written before
                     self.outbound.connection(frames.HEARTBEAT, (0).to_bytes(4, "little"))
                     self.touch()
                 case Down(silence):

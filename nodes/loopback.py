@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from .delivery import deliver
 from .port import LinkPort
 
 if TYPE_CHECKING:
@@ -50,4 +51,4 @@ class Loopback:
         """Items came from the other peer."""
         end = self.ends.get(alias)
         if end is not None:
-            end.on_items(end.schema.decode(body, buffers, self.port), 0, len(body) + sum(map(len, buffers)))
+            deliver(self._node, self.port, end, body, buffers)

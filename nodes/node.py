@@ -8,7 +8,6 @@ Invariants
 
 from __future__ import annotations
 
-import asyncio
 import collections
 import logging
 import os
@@ -23,25 +22,27 @@ from actorpar.channels.runqueue import run_queue
 from . import address as addresses
 from .codec import audit
 from .dialer import Dialer
-from .errors import NodeDown, Unreachable
-from .events import NodeEvent, NodeLost, NodeSilent, NodeStalled, NodeUp
-from .greeting import DEADLINE, Greeting
+from .door import Door, listen_at_one_place, member_of
+from .errors import NodeDown, ProtocolError, Unreachable
+from .events import NodeEvent, NodeFenced, NodeLost, NodeSilent, NodeStalled, NodeUp
+from .foreign import one_line
+from .greeting import Greeting
 from .heartbeat import Heartbeat
 from .link import Link
 from .listener import Listener, listen
 from .loopback import Loopback
-from .protocol import frame as frames
 from .protocol import handshake
-from .protocol.handshake import Hello, Known
+from .protocol.handshake import Hello
 from .protocol.inbound import MESSAGE_LIMIT
 from .protocol.liveness import DOWN_AFTER, Alive, Stalled, Suspect
 from .remote import ops
 from .remote.ops import Member
 from .remote.table import ChannelTable
-from .security.binding import check_name
+from .security.binding import names_proven
 from .stream import Stream
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
 
     from .codec.schema import Schema
@@ -55,8 +56,6 @@ logger = logging.getLogger("actorpar.nodes")
 TICK: Final = 0.5
 #: The label of a process that is linked to its parent alone: it serves its own program.
 GUEST: Final = "guest"
-#: Seconds for which further refused connections are only counted, after one was logged.
-QUIET: Final = 1.0
 
 
 class Node:
@@ -103,12 +102,14 @@ class Node:
         self.on_call: Callable[[Link, int, Any, list[Any]], None] | None = None
         self.listeners: list[Listener] = []
         self.is_closed = False
-        self._refusal_logged = -QUIET
         self._watchers: list[Callable[[NodeEvent], object]] = []
         self._lost_watchers: list[Callable[[Link, NodeDown], object]] = []
         self._down: dict[bytes, int] = {}
         self._loopback: Loopback | None = None
         self.greetings: set[Greeting] = set()  # handshakes that are not over
+        #: Others have declared this node down, and it has closed (NET-42).
+        self.is_fenced = False
+        self._door = Door(self)
         self._dialer = Dialer(self)
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
         self._heartbeat = Heartbeat(self._streams, self._stalled_here)
@@ -155,7 +156,7 @@ class Node:
 
     async def listen(self, where: str) -> Listener:
         """Accept links at an address; BindRefused for one beyond this host without a key."""
-        listener = await listen(addresses.parse(where), self._accepted, self.credentials)
+        listener = await listen(addresses.parse(where), self._door.accepted, self.credentials)
         self.listeners.append(listener)
         return listener
 
@@ -172,12 +173,12 @@ class Node:
         stream = Stream(sock)
         if dials:
             return await self._dialer.greet(stream, resumable=False)
-        greeting = self._answer(stream, resumable=False)
+        greeting = self._door.answer(stream, resumable=False)
         return self.links[(await greeting.over).node]
 
     def answer(self, sock: socket.socket) -> asyncio.Future[Hello]:
         """Answer the HELLO of a process that was started, whenever it comes. HandshakeRefused: it ended before."""
-        return self._answer(Stream(sock), resumable=False, deadline=None).over
+        return self._door.answer(Stream(sock), resumable=False, deadline=None).over
 
     def say_hello(self, sock: socket.socket, link: Link) -> asyncio.Future[Hello]:
         """Say HELLO to the process that has started this one, however long that is busy. HandshakeRefused."""
@@ -211,65 +212,22 @@ class Node:
         link = self.links[node] = Link(self, node, name, session, resumable=resumable)
         return link
 
-    # -- who is dialed
+    # -- what the door has to know
 
-    def _accepted(self, stream: Stream) -> Greeting:
-        return self._answer(stream, resumable=True)
-
-    def _answer(self, stream: Stream, *, resumable: bool, deadline: float | None = DEADLINE) -> Greeting:
-        def heard(greeting: Greeting, them: Hello) -> Link:
-            check_name(greeting.stream.tls, them.name)
-            link = self._judge(them, resumable)
-            mine = self.hello(link.session, fresh=them.fresh, next_seq=link.inbound.next_seq)
-            greeting.say(frames.WELCOME, handshake.encode(mine))
-            return link
-
-        def over(done: asyncio.Future[Hello]) -> None:
-            self.greetings.discard(greeting)
-            if resumable and not done.cancelled() and done.exception() is not None:
-                self._refused(done.exception())
-
-        greeting = Greeting(stream, frames.HELLO, heard, self.attach, deadline)
-        self.greetings.add(greeting)
-        greeting.over.add_done_callback(over)
-        stream.start(greeting)
-        return greeting
-
-    def _judge(self, them: Hello, resumable: bool) -> Link:
-        """Decide on a HELLO: the link that it is for. HandshakeRefused."""
-        link = self.links.get(them.node)
-        if them.node in self.members and self.members[them.node].name != them.name:
-            raise handshake.refused("auth")  # by its certificate it is another one
-        known = Known(
-            incarnation=self.members[them.node].incarnation if them.node in self.members else 0,
-            session=self._session_with(link, them),
-            can_resume=link is None or link.outbound.can_resume(them.next_seq),
-            dialing=link is not None and not link.connections,
-            down=self._down.get(them.node, 0),
-        )
-        verdict = handshake.judge(self.hello(self.id, fresh=True), them, known)
-        if verdict.resume and link is not None:
-            return link
-        if verdict.replaces and link is not None:
-            link.down("a newer incarnation of it has come")
-            link = None
-        if link is not None:  # both dial at once, and the other side's connection stays: the link is the same
-            link.session = them.session
-            return link
-        return self.new_link(them.node, them.name, them.session, resumable=resumable)
-
-    def _session_with(self, link: Link | None, them: Hello) -> bytes:
-        """The session with a node: the one of the link, or one that was offered to it."""
+    def session_with(self, link: Link | None, them: Hello) -> bytes:
+        """The session with a node: the one of the link, or one that was offered to it; or none."""
         if link is not None:
             return link.session
         return them.session if self._dialer.has_offered(them.session) else b""
 
-    def _refused(self, error: BaseException | None) -> None:
-        code = getattr(error, "code", "closed")
-        self.counters[f"refused: {code}"] += 1
-        if env.clock() - self._refusal_logged >= QUIET:
-            self._refusal_logged = env.clock()
-            logger.warning("a connection was refused: %s; more within %g s are only counted", error, QUIET)
+    def down_incarnation(self, node: bytes) -> int:
+        """The newest incarnation of a node that is down for good; 0 if none is."""
+        return self._down.get(node, 0)
+
+    def other_incarnation(self, member: Member, *, proven: bool) -> Member | None:
+        """Another incarnation of the same node, which has another id. `proven`: by its certificate it has its name."""
+        others = (each for each in self.members.values() if each.name == member.name and each.node != member.node)
+        return next((each for each in others if proven or listen_at_one_place(member, each)), None)
 
     # -- membership (NET-44)
 
@@ -279,6 +237,7 @@ class Node:
         link.attach(greeting.stream, greeting.reader, them)
         member = member_of(them)
         if first:
+            self._supersede(member, proven=names_proven(greeting.stream.tls))
             if GUEST not in (*self.labels, *member.labels):
                 known = [each for each in self.members.values() if GUEST not in each.labels]
                 link.control(ops.Members(0, [self.member, *known]))
@@ -292,23 +251,52 @@ class Node:
                 other.control(op)
 
     def told(self, link: Link, op: ops.Members | ops.Gone) -> None:
-        """Another node tells of others."""
+        """Another node tells of others. ProtocolError: of such as cannot be."""
         if isinstance(op, ops.Gone):
-            known = self.links.get(op.node)
-            self._down[op.node] = max(self._down.get(op.node, 0), op.incarnation)
-            if known is not None and known.them is not None and known.them.incarnation <= op.incarnation:
-                known.down(op.reason)
-            elif op.node in self.members and self.members[op.node].incarnation <= op.incarnation:
-                self._publish(NodeLost(self.members.pop(op.node), op.reason))
+            self._gone(op.node, op.incarnation, one_line(op.reason))
             return
         for member in op.members:
+            if not handshake.is_fit_to_print(member):
+                raise ProtocolError("a node is told of whose name or texts no node can have", code="members")
             if member.node != self.id and member.incarnation > self._down.get(member.node, 0):
+                if not self._supersede(member, proven=False):
+                    continue
                 known_member = self.members.get(member.node)
                 if known_member is None or known_member.incarnation <= member.incarnation:
                     self.members[member.node] = member
                     dials = member.addresses and (self.id > member.node or not self.addresses)
                     if known_member is None and dials:
                         self.peer(member.node)  # the mesh is full; of two that can be dialed the greater id dials
+
+    def _gone(self, node: bytes, incarnation: int, reason: str) -> None:
+        """That incarnation of a node is down for good."""
+        self._down[node] = max(self._down.get(node, 0), incarnation)
+        link = self.links.get(node)
+        if link is not None and link.them is not None and link.them.incarnation <= incarnation:
+            link.down(reason)
+        elif node in self.members and self.members[node].incarnation <= incarnation:
+            self._publish(NodeLost(self.members.pop(node), reason))
+
+    def _supersede(self, member: Member, *, proven: bool) -> bool:
+        """A node is there: an older incarnation of it is down, and this is the proof. False: it is the older one."""
+        other = self.other_incarnation(member, proven=proven)
+        if other is not None and other.incarnation < member.incarnation:
+            self._gone(other.node, other.incarnation, "a newer incarnation of it has come")
+        return other is None or other.incarnation < member.incarnation
+
+    def fenced(self, link: Link) -> None:
+        """A node that this one was linked to has declared it down: it closes, for no other one listens to it any more.
+
+        What was started here by others is stopped, ends learn that their links are down, and NodeFenced is told. The
+        process goes on; whoever has started it starts it anew, or makes another Node (NET-42).
+        """
+        member = self.members.get(link.node)
+        if self.is_closed or member is None:
+            return
+        self.is_fenced = True
+        logger.error("%s was declared down by %s while it did not run: it closes", self.name, link.name)
+        self._publish(NodeFenced(member))
+        self._end(f"it was declared down by {link.name}")
 
     def link_down(self, link: Link, error: NodeDown) -> None:
         """A link is down for good: everybody here learns it, and the other nodes."""
@@ -364,6 +352,10 @@ class Node:
 
     async def close(self, reason: str = "it has left") -> None:
         """Say goodbye to all, close all links and listeners."""
+        self._end(reason)
+        await self._dialer.close()
+
+    def _end(self, reason: str) -> None:
         if self.is_closed:
             return
         self.is_closed = True
@@ -376,20 +368,12 @@ class Node:
             greeting.stream.close()
         for link in list(self.links.values()):
             link.close(reason)
-        await self._dialer.close()
 
     async def __aenter__(self) -> Node:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
-
-
-def member_of(hello: Hello) -> Member:
-    """A node as others are told of it."""
-    return Member(
-        hello.node, hello.name, hello.incarnation, hello.addresses, hello.labels, hello.host, hello.pid, hello.cores
-    )
 
 
 def _host_id() -> str:

@@ -323,6 +323,15 @@ class Stream:
 
     # -- closing
 
+    def _say_close_notify(self) -> None:
+        """TLS: tell the other side that nothing more follows and nothing was cut off, if the kernel takes it now."""
+        if self._tls is None or self._shaking:
+            return
+        with contextlib.suppress(OSError):  # SSLWantReadError is one: its answer is not waited for
+            self._tls.unwrap()
+        with contextlib.suppress(OSError):
+            self._send_cipher()
+
     def close(self) -> None:
         """Close; the sink is told."""
         self._close(None)
@@ -341,6 +350,8 @@ class Stream:
             self._loop.remove_reader(number)
             self._loop.remove_writer(number)
         with self._lock:
+            if not isinstance(error, OSError):
+                self._say_close_notify()
             self._socket.close()
             self._rest.clear()
         sink, self._sink = self._sink, None

@@ -66,6 +66,7 @@ SLEEPERS = {
     "tests/flow/workers.py": "what the stages of its tests do, which run in virtual time",
     "tests/supervision/acting.py": "what the actors of its tests do, which run in virtual time",
     "tests/nodes/meshed.py": "nodes tell who has come, not that all have: it looks again",
+    "tests/nodes/security/test_attacks_on_links.py": "the pace of a peer that writes a byte at a time",
     "tests/nodes/test_nodes.py": "looks at real links, which tell nobody of what is waited for",
     "tests/parallel/chores.py": "what the calls of its tests do in other processes",
     "tests/parallel/test_processpool.py": "looks for another operating-system process, which tells nobody",

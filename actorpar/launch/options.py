@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..channels.errors import ActorparError
-from ..nodes.errors import KeyRefused
+from ..nodes.errors import Fenced, KeyRefused
 from ..nodes.node import Node
 from ..nodes.protocol.handshake import NAME
 from ..nodes.protocol.liveness import DOWN_AFTER
@@ -76,11 +76,11 @@ def run_to_code(main: Callable[[], Coroutine[Any, Any, object]]) -> int:
     """Run a coroutine function as the program, and return the exit code.
 
     Errors of actorpar are one line, for they are about what the user has asked for. Those of the program itself do not
-    come here as such: see `launch.run`.
+    come here as such: see `launch.run`. A node that was fenced ends with 75 (EX_TEMPFAIL): it is to be started anew.
     """
     try:
         run(main)
     except ActorparError as error:
         print(f"actorpar: {type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+        return os.EX_TEMPFAIL if isinstance(error, Fenced) else 1
     return 0

@@ -46,7 +46,7 @@ async def _controlled(options: argparse.Namespace) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="actorpar-"))
         output = Output()
         stack.push_async_callback(output.close)
-        node = make_node(options, application, "controller")
+        node = make_node(options, application, f"controller-{os.getpid()}")
         children = Children(node, application, output, runtime_dir=folder)
         stack.push_async_callback(children.end)
         others = Hosts(node, application, hosts, output) if hosts is not None else None

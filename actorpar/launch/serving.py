@@ -8,7 +8,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..nodes.events import NodeLost
+from ..nodes.errors import Fenced
+from ..nodes.events import NodeEvent, NodeFenced, NodeLost
 from ..nodes.node import Node
 from ..running import run
 from ..system import ActorSystem
@@ -43,17 +44,27 @@ def serve_until_lost(sock: socket.socket, config: ChildConfig) -> None:
 
 
 async def serve(node: Node, application: Application, *, sock: socket.socket | None = None, join: str = "") -> None:
-    """Serve until the node that was joined first is gone; without one, until cancelled."""
+    """Serve until the node that was joined first is gone; without one, until cancelled.
+
+    Fenced: others have declared this node down.
+    """
     lost = asyncio.Event()
+    first = b""
+
+    def happened(event: NodeEvent) -> None:
+        if isinstance(event, NodeFenced) or (isinstance(event, NodeLost) and event.node.node == first):
+            lost.set()
+
+    node.watch(happened)
     async with ActorSystem(node.name, node=node, serves=application.modules()):
         if sock is not None:
             link = await node.adopt(sock, dials=True)
         elif join:
             link = await node.join(join)
         else:
+            link = None
+        first = b"" if link is None else link.node
+        if link is None or not link.is_down:
             await lost.wait()
-            return
-        first = link.node
-        node.watch(lambda event: lost.set() if isinstance(event, NodeLost) and event.node.node == first else None)
-        if not link.is_down:
-            await lost.wait()
+    if node.is_fenced:
+        raise Fenced(f"{node.name} was declared down by another node while it did not run, and ends: start it anew")

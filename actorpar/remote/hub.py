@@ -22,7 +22,7 @@ from ..actors.timed import Timed
 from ..channels import env
 from ..nodes.codec.schema import register_portable
 from ..nodes.codec.signature import Signature, signature_of
-from ..nodes.errors import CodecError, NodeDown, NodeError, NotImportable, ProtocolError, RemoteError
+from ..nodes.errors import CodecError, NodeDown, NodeError, NotImportable, RemoteError
 from ..nodes.node import GUEST
 from . import messages as m
 from .naming import is_actor, name_of, resolve
@@ -102,10 +102,7 @@ class Hub:
 
     def accept(self, declared: Any, data: bytes, peer: Peer) -> ActorRef[Any]:
         """The reference that another node has described."""
-        try:
-            node, id, name, label = m.described(data)
-        except ValueError as error:
-            raise CodecError(f"this describes no actor: {error}") from None
+        node, id, name, label = m.described(data)
         if node == self.node.id:
             cell = self.cells.get(id)
             if cell is None:
@@ -283,10 +280,7 @@ class Hub:
     # -- what other nodes say
 
     def _called(self, link: Link, lane: int, body: Any, buffers: list[Any]) -> None:
-        try:
-            envelope, rest = m.unpack(body)
-        except (ValueError, RecursionError) as error:
-            raise ProtocolError(f"no message to actors: {error}", code="call") from None
+        envelope, rest = m.unpack(body)
         match envelope:
             case m.Started():
                 self._started(envelope)

@@ -11,6 +11,9 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from ..nodes.errors import CodecError, ProtocolError
+from ..nodes.foreign import one_line
+
 #: The lane of all of it.
 LANE: Final = 1 << 31
 
@@ -125,6 +128,9 @@ AnyEnvelope: TypeAlias = (
     Spawn | Started | Returned | Failed | Cancel | Tell | Ask | Room | Watch | Unwatch | Down | Exit | Stop
 )
 
+#: What bytes that are no message make msgspec raise.
+FAILURES: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+
 _encode = msgspec.msgpack.Encoder().encode
 _described: msgspec.msgpack.Decoder[tuple[bytes, bytes, str, str]] = msgspec.msgpack.Decoder(
     tuple[bytes, bytes, str, str]
@@ -139,9 +145,12 @@ def pack(envelope: Envelope, body: bytes = b"") -> bytes:
 
 
 def unpack(data: Any) -> tuple[Any, Any]:
-    """The envelope, and what follows it. ValueError."""
+    """The envelope, and what follows it. ProtocolError."""
     size = int.from_bytes(data[:4], "little")
-    return _decoder.decode(data[4 : 4 + size]), data[4 + size :]
+    try:
+        return _decoder.decode(data[4 : 4 + size]), data[4 + size :]
+    except FAILURES as error:
+        raise ProtocolError(f"no message to actors: {error}", code="call") from None
 
 
 def describe(node: bytes, id: bytes, cls: str, name: str) -> bytes:
@@ -150,6 +159,9 @@ def describe(node: bytes, id: bytes, cls: str, name: str) -> bytes:
 
 
 def described(data: bytes) -> tuple[bytes, bytes, str, str]:
-    """The node, id, class and name of an actor. ValueError."""
-    node, id, cls, name = _described.decode(data)
-    return node, id, cls, name
+    """The node, id, class and name of an actor. CodecError."""
+    try:
+        node, id, cls, name = _described.decode(data)
+    except FAILURES as error:
+        raise CodecError(f"this describes no actor: {error}") from None
+    return node, id, cls, one_line(name)

@@ -187,6 +187,9 @@ class Serving:
         except (UnhandledMessage, CodecError) as error:
             self._fail(link, ask.op, "unhandled", error)
             return
+        if link.is_behind:
+            self._fail(link, ask.op, "full", MailboxFull(f"{link.name} reads no answers, and gets no more"))
+            return
         if not cell.has_room():
             self._fail(link, ask.op, "full", MailboxFull(f"the mailbox of {cell.name} is full ({len(cell)} messages)"))
             return

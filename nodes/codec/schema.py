@@ -6,6 +6,8 @@ Invariants
 - Nothing is decoded into code, and no class by its name: what comes is a value of the declared type, or a CodecError.
 - Where a type says Any, a batch weighs at most UNTYPED bytes, or small messages would become large objects
   (docs/semantics.md, NET-40). Byte strings and buffers weigh nothing.
+- A batch of a declared type holds at most VALUES values, or SMALL_VALUES where they are small: a byte of an empty set
+  becomes 224.
 - A batch that is refused has changed nothing where it is encoded: every end in it is still there. Where it is decoded,
   every end that came with a bad item is closed (NET-20).
 - A call may begin within another of the same schema: an end that is exported sends what its channel holds.
@@ -27,10 +29,13 @@ from .hooks import NO_BUFFERS, Call, Hooks
 from .places import lift_of, with_stand_ins
 from .port import PORTABLE, Acceptance, Port, Survey
 from .types import contents, is_untyped, name_of, outer_types
-from .weight import is_heavy
+from .weight import is_heavy, is_many
 
 #: What untyped values may weigh in one batch.
 UNTYPED: Final = 256 * 1024
+#: Values of one batch where a type amplifies, and where it does not: neither becomes more than some hundred megabytes.
+VALUES: Final = 1 << 20
+SMALL_VALUES: Final = 8 << 20
 #: Bytes of an item that cost about as much to copy as it costs to ask whether it is large.
 WORTH_ASKING: Final = 512
 #: Items of a batch that are decoded one by one when it is bad.
@@ -65,6 +70,7 @@ class Schema:
         #: Ends or references may be inside.
         self.has_ends = inside.portables
         self._anything = inside.anything
+        self._amplifies = inside.amplifies
         self._views = inside.views
         self._plain = not (inside.portables or inside.anything or inside.arrays or inside.views)
         self._lift = lift_of(declared)
@@ -92,6 +98,8 @@ class Schema:
             try:
                 body = self._pack(items)
                 if self._lift is None or len(body) < BESIDE:
+                    if len(body) > VALUES:
+                        self._bound(body)
                     return body, []
                 lifted = self._lifted(items, len(body))
             except FAILURES as error:
@@ -129,6 +137,8 @@ class Schema:
             raise self._cannot_go(error) from error
         finally:
             hooks.call = before
+        if len(body) > VALUES:
+            self._bound(body)
         if self._anything and is_heavy(body, UNTYPED):
             raise CodecError(
                 f"{len(body)} bytes of untyped data, and {UNTYPED} may be sent at once: declare the type of the "
@@ -156,6 +166,8 @@ class Schema:
     def decode(self, body: Any, buffers: list[Any], port: Port) -> list[Any]:
         """The items of a batch, each of the declared type. CodecError: some are not; `decode_each` tells which."""
         if self._plain and not buffers:
+            if len(body) > VALUES:
+                self._bound(body)
             try:
                 return self._unpack(body)  # type: ignore[no-any-return]
             except Exception as error:
@@ -178,6 +190,10 @@ class Schema:
         if kept is not None and kept[0] == body:
             return kept[1]
         parts = self._split(body)
+        try:
+            self._bound(body)
+        except CodecError as error:
+            return [error] * len(parts)
         if self._anything and is_heavy(body, UNTYPED):
             return [self._too_heavy(body)] * len(parts)
         taken = Buffers(buffers)
@@ -185,8 +201,8 @@ class Schema:
 
     def _split(self, body: Any) -> list[bytes]:
         try:
-            if _count(body) > MOST_PARTS:
-                raise CodecError(f"{_count(body)} items, and {MOST_PARTS} may come in a batch that is not all right")
+            if count_of(body) > MOST_PARTS:
+                raise CodecError(f"{count_of(body)} items, and {MOST_PARTS} may come in a batch that is not all right")
             return [b"\x91" + bytes(part) for part in _decode_parts(body)]
         except Exception as error:
             raise self._came_wrong(error) from None
@@ -200,6 +216,7 @@ class Schema:
             return error.with_traceback(None)
 
     def _decode(self, body: Any, port: Port, buffers: Buffers) -> list[Any]:
+        self._bound(body)
         if self._anything and is_heavy(body, UNTYPED):
             raise self._too_heavy(body)
         if self._views:
@@ -216,6 +233,15 @@ class Schema:
         if call.described:
             raise CodecError(f"an end or a reference stands where {self.name} declares none")
         return items
+
+    def _bound(self, body: Any) -> None:
+        """CodecError for a body that holds so many values that they would fill the memory (A8, NET-40)."""
+        most = VALUES if self._amplifies or count_of(body) > VALUES else SMALL_VALUES
+        if len(body) > most and not self._anything and is_many(body, most):
+            raise CodecError(
+                f"more than {most} values of {self.name} in one batch of {len(body)} bytes: send fewer at once, or "
+                "large data as bytes or arrays"
+            )
 
     def _too_heavy(self, body: Any) -> CodecError:
         return CodecError(f"{len(body)} bytes of untyped data came, and {UNTYPED} may")
@@ -238,7 +264,7 @@ def _longest(items: list[Any]) -> int:
 _decode_parts = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
-def _count(body: Any) -> int:
+def count_of(body: Any) -> int:
     """How many items a batch claims to hold; 0 for what is no array."""
     first = body[0] if len(body) else 0
     if first in (0xDC, 0xDD):

@@ -102,6 +102,8 @@ class Contents:
     anything: bool
     #: Numpy arrays.
     arrays: bool
+    #: Far more memory than bytes that came: values that are more than a number or a text, as many as somebody likes.
+    amplifies: bool
     #: Views of the encoded bytes: they would show what comes into the same memory later.
     views: bool
 
@@ -120,8 +122,27 @@ def contents(declared: Any) -> Contents:
         portables=bool(portables),
         anything=object in classes or any(isinstance(node, inspect.AnyType) for node in nodes),
         arrays=bool(arrays),
+        amplifies=any(map(_amplifies, nodes)),
         views=any(isinstance(node, inspect.MemoryViewType | inspect.RawType) for node in nodes),
     )
+
+
+#: A value of these takes at most a few times its bytes.
+_SMALL: Final = (
+    inspect.IntType, inspect.FloatType, inspect.BoolType, inspect.NoneType, inspect.StrType, inspect.BytesType,
+    inspect.EnumType, inspect.LiteralType, inspect.DateTimeType, inspect.DateType, inspect.TimeType,
+    inspect.TimeDeltaType, inspect.UnionType, inspect.Metadata,
+)  # fmt: skip
+_CLASSES: Final = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType, inspect.NamedTupleType)
+
+
+def _amplifies(node: inspect.Type) -> bool:
+    """True for a container of what is not small, and for a class that may hold itself."""
+    if isinstance(node, inspect.CollectionType):
+        return not all(isinstance(part, _SMALL) for part in _nodes(node.item_type))
+    if isinstance(node, inspect.DictType):
+        return not all(isinstance(part, _SMALL) for part in _nodes(node.value_type))
+    return isinstance(node, _CLASSES) and any(part is node for each in node.fields for part in _nodes(each.type))
 
 
 def array_class() -> type | None:

@@ -1,7 +1,8 @@
 """How much of a MessagePack text can become objects: all but the contents of its byte strings and extensions.
 
 A megabyte of empty arrays takes sixty-nine when it is decoded; a megabyte in one byte string takes one. So what is
-limited, where no type says what may come, is not the length of the text but this weight.
+limited, where no type says what may come, is not the length of the text but this weight; and where a type does, how
+many values there are, of which none takes much more than 200 bytes beyond its contents.
 """
 
 from __future__ import annotations
@@ -36,14 +37,30 @@ def is_heavy(body: Any, most: int) -> bool:
         return False
     at = weight = 0
     while at < end and weight <= most:
-        code = body[at]
-        size = _FIXED[code]
+        size = _FIXED[body[at]]
         if size:
             weight += size
         else:
-            width, more, weighs = _TELLING[code]
-            head = 1 + width + more
-            size = head + int.from_bytes(body[at + 1 : at + 1 + width], "big")
+            size, head, weighs = _told(body, at)
             weight += size if weighs else head
         at += size
     return weight > most
+
+
+def is_many(body: Any, most: int) -> bool:
+    """True if the text holds more than `most` values, whatever their size; as long as it takes `is_heavy`."""
+    end = len(body)
+    if end <= most:
+        return False
+    at = count = 0
+    while at < end and count <= most:
+        at += _FIXED[body[at]] or _told(body, at)[0]
+        count += 1
+    return count > most
+
+
+def _told(body: Any, at: int) -> tuple[int, int, bool]:
+    """The size of what tells its length, the size of its header, and whether its contents weigh."""
+    width, more, weighs = _TELLING[body[at]]
+    head = 1 + width + more
+    return head + int.from_bytes(body[at + 1 : at + 1 + width], "big"), head, weighs

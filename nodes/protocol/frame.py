@@ -207,6 +207,13 @@ class FrameReader:
             raise ProtocolError(f"a frame that makes no sense ({code}: {value})", code=code)
 
 
+def number_in(body: Any, size: int) -> int:
+    """The number that an ACK or a HEARTBEAT tells, in so many bytes. ProtocolError."""
+    if len(body) != size:
+        raise ProtocolError(f"a number of {len(body)} bytes, and it has {size}", code="size")
+    return int.from_bytes(body, "little")
+
+
 def table(sizes: list[int]) -> bytes:
     """The sizes of body and buffers."""
     return struct.pack(f"<I{len(sizes)}Q", len(sizes), *sizes)

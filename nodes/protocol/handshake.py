@@ -14,7 +14,7 @@ Invariants
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -27,6 +27,19 @@ VERSION: Final = 1
 NAME: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,200}")
 #: Bytes of an id of a node or a session.
 ID: Final = 16
+
+
+class Described(Protocol):
+    """The texts that describe a node."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def addresses(self) -> tuple[str, ...]: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
 
 
 class Hello(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
@@ -115,11 +128,16 @@ def decode(body: Any) -> Hello:
         raise refused("malformed") from None
     if hello.magic != MAGIC or len(hello.node) != ID or len(hello.session) != ID or hello.next_seq < 1:
         raise refused("malformed")
-    if not NAME.fullmatch(hello.name) or hello.incarnation < 1 or hello.message_limit < 1:
-        raise refused("malformed")
-    if not all(text.isprintable() for text in (hello.host, *hello.addresses, *hello.labels)):
+    if not is_fit_to_print(hello) or hello.incarnation < 1 or hello.message_limit < 1:
         raise refused("malformed")
     return hello
+
+
+def is_fit_to_print(node: Described) -> bool:
+    """True if the texts that describe a node may reach a log (A16)."""
+    return bool(NAME.fullmatch(node.name)) and all(
+        text.isprintable() for text in (node.host, *node.addresses, *node.labels)
+    )
 
 
 def refused(code: str) -> HandshakeRefused:
@@ -150,7 +168,7 @@ def judge(mine: Hello, theirs: Hello, known: Known) -> Verdict:
     if theirs.incarnation <= known.down or theirs.incarnation < known.incarnation:
         raise refused("fenced")
     if theirs.incarnation > known.incarnation > 0:
-        if not theirs.fresh:
+        if not theirs.fresh or theirs.next_seq != 1:
             raise refused("session")
         return Verdict(resume=False, replaces=True)
     if known.session and theirs.session == known.session:
@@ -158,7 +176,7 @@ def judge(mine: Hello, theirs: Hello, known: Known) -> Verdict:
         if not known.can_resume:
             raise refused("session")  # said long ago: the session has gone on over another connection
         return Verdict(resume=True, replaces=False)
-    if not theirs.fresh:
+    if not theirs.fresh or theirs.next_seq != 1:
         raise refused("session")
     if known.dialing:
         if theirs.node < mine.node:

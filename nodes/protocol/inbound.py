@@ -6,48 +6,56 @@ numbers, and what had arrived before is dropped (NET-33, NET-34).
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from ..errors import ProtocolError
 from .frame import Message
 
-#: Bytes of the largest message that a node takes, unless it is told otherwise.
+#: Bytes that a node takes of large messages under way, and so of the largest one, unless it is told otherwise.
 MESSAGE_LIMIT: Final = 1 << 30
 #: Large messages that may be under way at a time.
 ASSEMBLIES: Final = 4096
 
 
 class Assembly:
-    """A large message under way. Its parts are filled in order."""
+    """A large message under way. Its parts are filled in order, and take memory when it is their turn."""
 
-    __slots__ = ("filled", "kind", "lane", "part", "parts", "size")
+    __slots__ = ("filled", "kind", "lane", "part", "parts", "size", "sizes")
 
     def __init__(self, kind: int, lane: int, sizes: list[int]) -> None:
         self.kind = kind
         self.lane = lane
-        self.parts = [bytearray(size) for size in sizes]
-        self.part = 0
-        self.filled = 0
+        self.sizes = sizes
+        self.parts: list[bytearray] = []
+        self.part = 0  # that is being filled
+        self.filled = 0  # bytes of it
         self.size = 0  # of the fragment that is being received
         self._pass_full()
 
     def _pass_full(self) -> None:
-        while self.part < len(self.parts) and self.filled == len(self.parts[self.part]):
+        while self.part < len(self.sizes) and self.filled == self.sizes[self.part]:
+            self._begun()
             self.part += 1
             self.filled = 0
 
+    def _begun(self) -> bytearray:
+        """The part that is being filled."""
+        if len(self.parts) == self.part:
+            self.parts.append(bytearray(self.sizes[self.part]))
+        return self.parts[self.part]
+
     def target(self, size: int) -> memoryview:
         """The memory of the next `size` bytes; a fragment lies in one part."""
-        if self.part == len(self.parts) or size > len(self.parts[self.part]) - self.filled:
+        if self.part == len(self.sizes) or size > self.sizes[self.part] - self.filled:
             raise ProtocolError("a fragment that is larger than what its message lacks", code="fragment")
         self.size = size
-        return memoryview(self.parts[self.part])[self.filled : self.filled + size]
+        return memoryview(self._begun())[self.filled : self.filled + size]
 
     def advance(self) -> bool:
         """The fragment is here. True: it was the last."""
         self.filled += self.size
         self._pass_full()
-        return self.part == len(self.parts)
+        return self.part == len(self.sizes)
 
 
 class Inbound:
@@ -60,7 +68,7 @@ class Inbound:
         self.duplicates = 0
         self._limit = message_limit
         self._assemblies: dict[int, Assembly] = {}
-        self._held = 0  # bytes of all assemblies
+        self._held = 0  # bytes of all assemblies, at most the limit
 
     def expects(self, seq: int) -> bool:
         """True for the next frame, False for one that has arrived before; a gap is an error of the peer (NET-33)."""
@@ -81,7 +89,7 @@ class Inbound:
     def begin(self, kind: int, lane: int, sizes: list[int]) -> None:
         """A large message begins: take memory for it, if it may be that large (NET-40)."""
         size = sum(sizes)
-        if size > self._limit or self._held + size > 2 * self._limit:
+        if self._held + size > self._limit:
             raise ProtocolError(f"a message of {size} bytes, and {self._limit} may come", code="limit")
         if lane in self._assemblies or len(self._assemblies) >= ASSEMBLIES or not size:
             raise ProtocolError(f"a second large message in lane {lane}, or too many", code="fragment")
@@ -102,6 +110,6 @@ class Inbound:
         if not assembly.advance():
             return None
         del self._assemblies[lane]
-        self._held -= sum(map(len, assembly.parts))
-        body: Any = assembly.parts[0]
-        return Message(assembly.kind, lane, body, list(assembly.parts[1:]))
+        self._held -= sum(assembly.sizes)
+        body, *buffers = assembly.parts
+        return Message(assembly.kind, lane, body, buffers)

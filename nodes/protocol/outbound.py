@@ -7,7 +7,8 @@ lane waits and of up to 1 MiB when it is alone. So no message delays another lan
 Invariants
 - A frame gets its number when it is taken for writing, so numbers follow the order on the wire.
 - In a session that can be resumed a frame is retained until it is acknowledged; data stops when `unacked_limit` bytes
-  are retained, control never does (NET-32). Retained are the frames from `next_seq - len(retained)` on, without a gap.
+  are retained, control never does (NET-32), and `overrun` tells of a peer that does not take it. Retained are the
+  frames from `next_seq - len(retained)` on, without a gap.
 - A message is cut at the borders of its parts, so that each fragment is received into one piece of memory.
 - Large messages under way are together no larger than what the peer takes as one (`message_limit`), so its limits are
   never met by who keeps to them. Lanes that wait for this are set aside in order; while one is, another is under way.
@@ -31,6 +32,8 @@ QUANTUM: Final = HEADER.size + FRAGMENT_SHARED
 MOST_IDLE: Final = 256
 #: Bytes of data that may be unacknowledged.
 UNACKED_LIMIT: Final = 16 << 20
+#: Bytes of control that may wait, or be unacknowledged, beyond that.
+CONTROL_LIMIT: Final = 16 << 20
 
 
 class _Large:
@@ -84,6 +87,7 @@ class Outbound:
         self._unacked_limit = unacked_limit
         self._connection: list[bytes] = []
         self._control: collections.deque[bytes] = collections.deque()
+        self._control_bytes = 0  # that wait
         self._lanes: dict[int, _Lane] = {}  # those that wait, in the order of their turns
         self._aside: dict[int, _Lane] = {}  # those whose large message may not begin yet, in order
         self._idle: list[_Lane] = []  # to be used again: most turns have one message in a lane
@@ -97,6 +101,12 @@ class Outbound:
         """True if something waits to be written."""
         return bool(self._connection or self._control or self._again or self._lanes)
 
+    @property
+    def overrun(self) -> int:
+        """Bytes of control that the peer does not take, once they are more than CONTROL_LIMIT (A14); otherwise 0."""
+        held = self._control_bytes + self.unacked - self._unacked_limit
+        return held if held > CONTROL_LIMIT else 0
+
     # -- saying
 
     def connection(self, kind: int, body: bytes) -> None:
@@ -108,6 +118,7 @@ class Outbound:
         if len(body) > PLAIN:
             raise CodecError(f"a control message of {len(body)} bytes, and {PLAIN} may go: say it in parts")
         self._control.append(body)
+        self._control_bytes += HEADER.size + len(body)
 
     def message(self, kind: int, lane: int, body: Any, buffers: Sequence[Any] = ()) -> None:
         """Queue a message behind those of its lane. CodecError: it has too many buffers, and is not queued."""
@@ -151,6 +162,7 @@ class Outbound:
             return out
         while self._control:
             body = self._control.popleft()
+            self._control_bytes -= HEADER.size + len(body)
             budget -= self._emit(out, CONTROL, 0, 0, body)
         while self._lanes and budget > 0 and self.unacked < self._unacked_limit:
             budget -= self._serve(out, budget)

@@ -22,6 +22,7 @@ from actorpar.channels.flavors.base import NOTHING, Flavor
 from actorpar.channels.flavors.bounded import Bounded
 from actorpar.channels.flavors.lossy import Lossy
 
+from ..errors import ProtocolError
 from . import ops
 from .causes import describe
 from .credit import credit_of
@@ -86,11 +87,12 @@ class Home:
     def introduced(self, introducer: SenderStub | ReceiverStub, op: ops.Introduce) -> None:
         """An end that is away has given one away in turn: what it sent before is here (NET-22)."""
         core = self.core
-        if op.receives:
+        if op.receives != isinstance(introducer, ReceiverStub) or self.table.is_expected(self.channel, op.nonce):
+            raise ProtocolError("an end was introduced by another kind of end, or twice", code="op")
+        if not isinstance(introducer, SenderStub):
             core.receiver_count += 1
             self.expect_receiver(op.nonce, op.node)
             return
-        assert isinstance(introducer, SenderStub)
         credit = introducer.hand_over(op.credit)
         if self.outlet is not None:
             self.outlet.introduce(op.nonce, op.node, credit)

@@ -21,7 +21,7 @@ from actorpar.channels.flavors.base import NO_WAITERS, NOTHING, Flavor
 from actorpar.channels.flavors.bounded import Bounded
 from actorpar.channels.waiters import ENDED, count_live, wake_all
 
-from ..errors import LinkLost, ProtocolError, RemoteError
+from ..errors import LinkLost, ProtocolError, RemoteError, Unreachable
 from . import ops
 from .causes import FAILURES, describe, split
 
@@ -140,6 +140,9 @@ class Inlet:
 
     # -- what the home says
 
+    def expects(self, count: int) -> None:
+        """The home may always ship: what nobody waits for goes back."""
+
     def on_items(self, items: list[Any], bad: int, size: int) -> None:
         core = self.core
         if self.recalls:
@@ -166,17 +169,28 @@ class Inlet:
                 else:
                     self.touch()
             case ops.Recalled():
+                if not self.recalls:
+                    raise ProtocolError("a return was confirmed that was not made", code="op")
                 self.recalls -= 1
             case ops.Ended():
                 self._on_ended(op)
             case ops.Moved():
-                self._forget()
-                self.asked = self.recalls = 0
-                self.open(self.table.peer(op.home), op.nonce)
+                self._on_moved(op)
             case ops.Refused():
                 self._end_now(ChannelBroken, RemoteError("UnknownChannel", op.reason))
             case _:
                 raise ProtocolError(f"{type(op).__name__} is nothing that a home says to receivers", code="op")
+
+    def _on_moved(self, op: ops.Moved) -> None:
+        """The channel has another home now (NET-1)."""
+        self._forget()
+        self.asked = self.recalls = 0
+        try:
+            home = self.table.peer(op.home)
+        except Unreachable as error:
+            self._end_now(ChannelBroken, error)
+        else:
+            self.open(home, op.nonce)
 
     def _on_ended(self, op: ops.Ended) -> None:
         core = self.core

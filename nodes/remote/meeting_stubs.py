@@ -141,6 +141,10 @@ class MeetingStub(SenderStub):
             case _:
                 super().on_op(op)
 
+    def expects(self, count: int) -> None:
+        if count > 1:
+            raise ProtocolError(f"{self.core.name}: {count} items at once for a rendezvous", code="credit")
+
     def on_items(self, items: list[Any], bad: int, size: int) -> None:
         follows, self._follows = self._follows, None
         if self.next_nonce is not None:

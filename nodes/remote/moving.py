@@ -31,6 +31,7 @@ from .meeting_home import HomeRendezvous, MeetingHome
 from .outlet import Outlet
 from .seeking import InletRendezvous, MeetingInlet
 from .sender_stub import SenderStub
+from .table import check_alias
 
 if TYPE_CHECKING:
     from ..codec.schema import Schema
@@ -211,6 +212,7 @@ def accept(table: ChannelTable, data: bytes, declared: Any, peer: Peer) -> End:
     if description.item != schema.name and not _is_any(schema) and description.item != schema_of(Any).name:
         raise CodecError(f"{description.name} carries {description.item}, and {schema.name} is declared here")
     if description.role == HOME:
+        check_alias(peer, description.alias)
         return _accept_home(table, description, declared, peer)
     home = table.peer(description.home)
     core = new_core(description, declared)

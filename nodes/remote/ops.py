@@ -6,15 +6,23 @@ goes either as control, before all data (NET-39), or in the lane of its channel,
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
+
+from ..errors import ProtocolError
+
+#: Aliases are lanes of the link, which have 32 bits.
+LARGEST_ALIAS: Final = 2**32 - 1
+Alias = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ALIAS)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Id = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 
 class Op(msgspec.Struct, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """Something that one node tells another about one channel."""
 
-    alias: int
+    alias: Alias
 
 
 # -- from an end that is away, to the home
@@ -23,8 +31,8 @@ class Op(msgspec.Struct, array_like=True, tag=True, forbid_unknown_fields=True, 
 class Open(Op, tag=1):
     """An end that is away presents itself, with the nonce under which it was announced (NET-21, NET-24)."""
 
-    channel: bytes
-    nonce: bytes
+    channel: Id
+    nonce: Id
 
 
 class Close(Op, tag=2):
@@ -47,15 +55,15 @@ class Hungry(Op, tag=4):
 class GiveBack(Op, tag=5):
     """Credit that this end returns, because the home asked for it (NET-6). In the lane."""
 
-    items: int
+    items: Count
 
 
 class Introduce(Op, tag=6):
     """An end comes to `node` with this nonce; what was sent here before precedes it (NET-21, NET-22). In the lane."""
 
-    nonce: bytes
-    node: bytes
-    credit: int
+    nonce: Id
+    node: Id
+    credit: Count
     receives: bool
 
 
@@ -69,21 +77,21 @@ class Want(Op, tag=8):
     The items are numbered as they are shipped; those below `settled` were received or returned (NET-11).
     """
 
-    items: int
-    settled: int
+    items: Count
+    settled: Count
 
 
 class Unwant(Op, tag=9):
     """That many receivers gave up."""
 
-    items: int
+    items: Count
 
 
 class Return(Op, tag=10):
     """Nobody waits here any more for the items from number `first` on, those on their way included: nothing of them was
     received, and nothing more is wanted."""
 
-    first: int
+    first: Count
 
 
 # -- from the home, to an end that is away
@@ -102,9 +110,9 @@ class Refused(Op, tag=21):
 class Credit(Op, tag=22):
     """`items` more may be sent; `arrived` items and `freed` bytes have been taken note of, in all (NET-5)."""
 
-    items: int
-    arrived: int
-    freed: int
+    items: Count
+    arrived: Count
+    freed: Count
 
 
 class Reclaim(Op, tag=23):
@@ -125,8 +133,8 @@ class Ended(Op, tag=24):
 class Moved(Op, tag=25):
     """The home of the channel is another node now: open there, under this nonce (NET-1)."""
 
-    home: bytes
-    nonce: bytes
+    home: Id
+    nonce: Id
 
 
 class Recalled(Op, tag=26):
@@ -140,39 +148,39 @@ class Offer(Op, tag=40):
     """A sender waits with the item that follows in the lane, or for a permit. `selector` is the number of its select,
     which must not meet itself (CH-36); 0 for a plain send."""
 
-    op: int
+    op: Count
     permit: bool
-    selector: int
+    selector: Count
 
 
 class Withdraw(Op, tag=41):
     """The sender gave up."""
 
-    op: int
+    op: Count
 
 
 class Taken(Op, tag=42):
     """A receiver has the item."""
 
-    op: int
+    op: Count
 
 
 class Permitted(Op, tag=43):
     """A receiver is set aside for the sender: Redeem or Forfeit."""
 
-    op: int
+    op: Count
 
 
 class Redeem(Op, tag=44):
     """The item that follows in the lane is for the receiver that was set aside. In the lane."""
 
-    op: int
+    op: Count
 
 
 class Forfeit(Op, tag=45):
     """The permit is not used."""
 
-    op: int
+    op: Count
 
 
 # -- rendezvous of selects, which are claimed before they are committed (NET-14)
@@ -181,44 +189,44 @@ class Forfeit(Op, tag=45):
 class Seek(Op, tag=46):
     """A select waits to receive; an item that is shipped to it is for nobody else."""
 
-    op: int
-    selector: int
+    op: Count
+    selector: Count
 
 
 class Unseek(Op, tag=47):
     """That select has chosen something else, or was cancelled."""
 
-    op: int
+    op: Count
 
 
 class Claim(Op, tag=48):
     """Hold the select behind that offer or seeker: Granted, sooner or later (NET-15), or Missed."""
 
-    op: int
+    op: Count
 
 
 class Granted(Op, tag=49):
     """The select is held; or it has the item that was for it."""
 
-    op: int
+    op: Count
 
 
 class Missed(Op, tag=50):
     """The select is gone; an item that was for it goes to somebody else."""
 
-    op: int
+    op: Count
 
 
 class Release(Op, tag=51):
     """The claim is over and the offer or seeker void; its select makes new ones."""
 
-    op: int
+    op: Count
 
 
 class Take(Op, tag=52):
     """The item that follows in the lane is for that seeker, which is held. In the lane."""
 
-    op: int
+    op: Count
 
 
 # -- between nodes, of no channel
@@ -227,7 +235,7 @@ class Take(Op, tag=52):
 class Member(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
     """A node as others are told of it."""
 
-    node: bytes
+    node: Id
     name: str
     incarnation: int
     addresses: tuple[str, ...]
@@ -246,7 +254,7 @@ class Members(Op, tag=60):
 class Gone(Op, tag=61):
     """That incarnation of a node is down for good, and this is how it is known (NET-42)."""
 
-    node: bytes
+    node: Id
     incarnation: int
     reason: str
 
@@ -263,4 +271,11 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(AnyOp)
 
 encode = _encoder.encode
-decode = _decoder.decode
+
+
+def decode(body: Any) -> AnyOp:
+    """What another node says. ProtocolError."""
+    try:
+        return _decoder.decode(body)  # type: ignore[no-any-return]
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ProtocolError(f"no op: {error}", code="op") from None

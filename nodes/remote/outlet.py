@@ -23,7 +23,7 @@ from actorpar.channels.errors import ChannelAborted, ChannelBroken, ChannelError
 from actorpar.channels.flavors.base import UNLIMITED, Flavor
 from actorpar.channels.waiters import ENDED, wake_all
 
-from ..errors import CodecError, ItemTypeError, LinkLost, ProtocolError, RemoteError
+from ..errors import CodecError, ItemTypeError, LinkLost, ProtocolError, RemoteError, Unreachable
 from . import ops
 from .causes import FAILURES, describe, split
 from .credit import credit_of
@@ -304,8 +304,11 @@ class Outlet:
             case _:
                 raise ProtocolError(f"{type(op).__name__} is nothing that a home says to senders", code="op")
 
-    def on_items(self, items: list[Any], bad: int, size: int) -> None:
+    def expects(self, count: int) -> None:
         raise ProtocolError(f"items for {self.core.name}, which sends here", code="direction")
+
+    def on_items(self, items: list[Any], bad: int, size: int) -> None:
+        self.expects(len(items))
 
     def _on_opened(self) -> None:
         self.opened = True
@@ -378,7 +381,12 @@ class Outlet:
         self._forget()
         self.flights.clear()
         self.flying = self.freed = self.arrived = 0
-        self.open(self.table.peer(op.home), op.nonce)
+        try:
+            home = self.table.peer(op.home)
+        except Unreachable as error:
+            self._end(ChannelBroken, error)
+        else:
+            self.open(home, op.nonce)
 
     def on_lost(self, error: BaseException) -> None:
         """The node of the home is gone (NET-35)."""

@@ -21,6 +21,9 @@ class Away(Protocol):
     def on_op(self, op: Any) -> None:
         """The other side says something."""
 
+    def expects(self, count: int) -> None:
+        """ProtocolError unless so many items may come now; asked before they are decoded."""
+
     def on_items(self, items: list[Any], bad: int, size: int) -> None:
         """Items came, and `bad` more that were none of the declared type; `size` is what they took on the link."""
 

@@ -36,6 +36,7 @@ class ReceiverStub:
         self.granted = 0  # items at the front of the buffer that are reserved for it
         self.leased: dict[int, Any] = {}  # by the number of the item, in ascending order
         self.shipped = 0
+        self.returning = 0  # items that come back themselves, because they hold ends
         self.ended = False
         self.trigger = Trigger(self._item_came, counts=True)
 
@@ -154,11 +155,17 @@ class ReceiverStub:
             self.peer.in_lane(ops.Recalled(self.alias))
         if self.home.core.codec is None:
             self.give_back(back)
+        else:
+            self.returning += len(back)
+
+    def expects(self, count: int) -> None:
+        if count > self.returning:
+            raise ProtocolError("items from an end that receives", code="direction")
 
     def on_items(self, items: list[Any], bad: int, size: int) -> None:
         """Items that hold ends come back themselves (NET-20)."""
-        if self.home.core.codec is None:
-            raise ProtocolError("items from an end that receives", code="direction")
+        self.expects(len(items) + bad)
+        self.returning -= len(items) + bad
         self.give_back(items[::-1])
 
     def give_back(self, newest_first: list[Any]) -> None:

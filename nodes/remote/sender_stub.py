@@ -113,11 +113,14 @@ class SenderStub:
 
     # -- what it says
 
+    def expects(self, count: int) -> None:
+        if self.counted and count > self.credit:
+            raise ProtocolError(f"{self.home.core.name}: {count} items for a credit of {self.credit}", code="credit")
+
     def on_items(self, items: list[Any], bad: int, size: int) -> None:
         count = len(items) + bad
         core = self.home.core
-        if self.counted and count > self.credit:
-            raise ProtocolError(f"{core.name}: {count} items for a credit of {self.credit}", code="credit")
+        self.expects(count)
         self.arrived += count
         self.reclaimed = False
         if self.counted:

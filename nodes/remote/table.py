@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import collections
 import logging
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorpar.channels import env
 from actorpar.channels.runqueue import RunQueue
 
-from ..errors import ProtocolError
+from ..errors import ProtocolError, Unreachable
 from . import ops
 
 if TYPE_CHECKING:
@@ -27,11 +28,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("actorpar.nodes")
 
-#: Ends of one peer that may wait for their announcement at a time, and for how many seconds.
+#: Ends of one peer that may wait for their announcement at a time; and for how many seconds they do, and those that
+#: were announced wait for a node that is not known here.
 EARLY: Final = 1024
 EARLY_SECONDS: Final = 10.0
 #: Channels that moved away of which the new home is remembered.
 REMEMBERED: Final = 4096
+
+
+def check_alias(peer: Peer, alias: int) -> None:
+    """ProtocolError for an alias that another end has, or that is none: an end would be taken over."""
+    if alias in peer.ends or not 0 <= alias <= ops.LARGEST_ALIAS:
+        raise ProtocolError(f"alias {alias} is in use, or none", code="alias")
 
 
 class ChannelTable:
@@ -41,12 +49,14 @@ class ChannelTable:
         self.node = node
         self.queue = queue
         self.peer = peer_of
-        self.homes: dict[bytes, Home] = {}
+        #: While somebody has to do with them: an end here, or a stub on a link.
+        self.homes: weakref.WeakValueDictionary[bytes, Home] = weakref.WeakValueDictionary()
         #: Ops for ends that are gone, and Opens that nobody announced.
         self.stray = 0
         self.refused = 0
         self._expected: dict[tuple[bytes, bytes], SenderStub | ReceiverStub] = {}
         self._early: dict[tuple[bytes, bytes], tuple[Peer, int]] = {}
+        self._early_of: collections.Counter[Peer] = collections.Counter()
         self._moved: collections.OrderedDict[bytes, bytes] = collections.OrderedDict()
         self._touched: dict[Any, None] = {}
 
@@ -68,11 +78,35 @@ class ChannelTable:
 
     def expect(self, channel: bytes, nonce: bytes, stub: SenderStub | ReceiverStub) -> None:
         """An end was announced; it may have presented itself already."""
-        early = self._early.pop((channel, nonce), None)
-        if early is not None:
+        early = self._pop_early((channel, nonce))
+        if early is not None and early[0].node == stub.node:
             stub.open(*early)
-        else:
-            self._expected[channel, nonce] = stub
+            return
+        self._expected[channel, nonce] = stub
+        if early is not None:
+            self._refuse(*early, "this end was announced for another node")
+        try:
+            self.peer(stub.node)
+        except Unreachable:  # its node may be about to come; if not, nobody would ever say that the end is lost
+            self.queue.loop.call_later(EARLY_SECONDS, self._expect_no_more, (channel, nonce), stub)
+
+    def _expect_no_more(self, key: tuple[bytes, bytes], stub: SenderStub | ReceiverStub) -> None:
+        if self._expected.get(key) is stub:
+            try:
+                self.peer(stub.node)
+            except Unreachable as error:
+                stub.on_lost(error)
+
+    def is_expected(self, channel: bytes, nonce: bytes) -> bool:
+        """True if an end was announced under this nonce, and has not presented itself."""
+        return (channel, nonce) in self._expected
+
+    def _pop_early(self, key: tuple[bytes, bytes]) -> tuple[Peer, int] | None:
+        """The end that presented itself under this key before it was announced."""
+        early = self._early.pop(key, None)
+        if early is not None:
+            self._early_of[early[0]] -= 1
+        return early
 
     def expected(self, channel: bytes, nonce: bytes) -> SenderStub | ReceiverStub:
         """What waits for the end that was announced under this nonce."""
@@ -89,8 +123,9 @@ class ChannelTable:
         if len(self._moved) > REMEMBERED:
             self._moved.popitem(last=False)
         for key in [key for key in self._early if key[0] == channel]:
-            peer, alias = self._early.pop(key)
-            peer.control(ops.Moved(alias, node, key[1]))
+            early = self._pop_early(key)
+            if early is not None:
+                early[0].control(ops.Moved(early[1], node, key[1]))
 
     def add_home(self, home: Home) -> None:
         """The channel is at home here now."""
@@ -98,31 +133,31 @@ class ChannelTable:
         self.homes[home.channel] = home
 
     def _open(self, peer: Peer, op: ops.Open) -> None:
-        if op.alias in peer.ends:
-            raise ProtocolError(f"alias {op.alias} is in use", code="alias")
+        check_alias(peer, op.alias)
         key = (op.channel, op.nonce)
         stub = self._expected.pop(key, None)
         if stub is not None:
             if stub.node != peer.node:
                 self._expected[key] = stub
-                self._refuse(peer, op, "this end was announced for another node")
+                self._refuse(peer, op.alias, "this end was announced for another node")
                 return
             stub.open(peer, op.alias)
         elif op.channel in self._moved:
             peer.control(ops.Moved(op.alias, self._moved[op.channel], op.nonce))
-        elif sum(known is peer for known, _ in self._early.values()) >= EARLY:
-            self._refuse(peer, op, "too many ends that nobody announced")
+        elif self._early_of[peer] >= EARLY or key in self._early:
+            self._refuse(peer, op.alias, "too many ends that nobody announced")
         else:
             self._early[key] = (peer, op.alias)
+            self._early_of[peer] += 1
             self.queue.loop.call_later(EARLY_SECONDS, self._give_up, key, peer, op)
 
     def _give_up(self, key: tuple[bytes, bytes], peer: Peer, op: ops.Open) -> None:
-        if self._early.pop(key, None) is not None:
-            self._refuse(peer, op, "no such channel is at home here")
+        if self._pop_early(key) is not None:
+            self._refuse(peer, op.alias, "no such channel is at home here")
 
-    def _refuse(self, peer: Peer, op: ops.Open, why: str) -> None:
+    def _refuse(self, peer: Peer, alias: int, why: str) -> None:
         self.refused += 1
-        peer.control(ops.Refused(op.alias, why))
+        peer.control(ops.Refused(alias, why))
 
     # -- what peers say
 
@@ -141,6 +176,7 @@ class ChannelTable:
         """A node is gone for good: so are its ends, those on their way to it included."""
         for key in [key for key, (known, _) in self._early.items() if known is peer]:
             del self._early[key]
+        self._early_of.pop(peer, None)
         for stub in [stub for stub in self._expected.values() if stub.node == peer.node]:
             stub.on_lost(error)
         for end in list(peer.ends.values()):

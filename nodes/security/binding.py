@@ -21,6 +21,11 @@ class Credentials(Protocol):
         raise NotImplementedError
 
 
+def names_proven(tls: ssl.SSLObject | None) -> bool:
+    """True if the other side has shown a certificate: then it is the node of that name (`check_name`)."""
+    return tls is not None and names_of(tls) is not None
+
+
 def check_name(tls: ssl.SSLObject | None, name: str) -> None:
     """Whether the other side may call itself so (A3): the name is one in its certificate, letter by letter.
 

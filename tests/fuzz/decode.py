@@ -8,39 +8,29 @@ An input is one byte for the declared type, one for the buffers that come along,
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import inspect
-import os
-import random
-import shutil
 import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Any, Final
 
 import numpy
 
 import actorpar as ap
-from actorpar.nodes.codec import audit
 from actorpar.nodes.codec.buffers import Buffers
 from actorpar.nodes.codec.hooks import Hooks
 from actorpar.nodes.codec.port import Acceptance, NoPort
 from actorpar.nodes.codec.schema import Schema, schema_of
 from actorpar.nodes.errors import CodecError
+from tests.fuzz import driving
 from tests.nodes.codec.declared import ARRAYS, DATA, ENDS, Ends, ends_in, example
 
 TYPES: Final = [declared for declared, _ in DATA] + ARRAYS + ENDS
 #: Lengths of the buffers that an input can ask for, one bit each.
 LENGTHS: Final = (0, 1, 8, 16, 24, 800, 16384)
-SLOW: Final = 2.0  # seconds
-#: First bytes that begin something long, or something rare.
-CODES: Final = bytes([*range(0xC0, 0xE0), 0x80, 0x8F, 0x90, 0x91, 0x9F, 0xA0, 0xBF, 0x00, 0x7F, 0xFF])
 
 
 class Target:
     """What is run with each input."""
+
+    name = "decode"
 
     def __init__(self) -> None:
         self.runs = 0
@@ -50,14 +40,10 @@ class Target:
 
     def run(self, data: bytes) -> None:
         """One input. What it breaks is noted."""
-        self.runs += 1
-        began = time.perf_counter()
-        try:
-            self._run(data)
-        except Exception as error:
-            self.findings.append(f"{type(error).__name__}: {error}: {data.hex()}")
-        if time.perf_counter() - began > SLOW:
-            self.findings.append(f"took {time.perf_counter() - began:.1f} s: {data[:100].hex()} ({len(data)} bytes)")
+        driving.watched(self, self._run, data)
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
     def _run(self, data: bytes) -> None:
         if len(data) < 2:
@@ -120,92 +106,12 @@ def seeds() -> list[bytes]:
     return found
 
 
-def mutations(choose: random.Random, corpus: list[bytes]) -> bytes:
-    """An input made of one that is known, or of two."""
-    data = bytearray(choose.choice(corpus))
-    for _ in range(choose.randint(1, 4)):
-        at = choose.randint(1, max(len(data), 1))
-        match choose.randint(0, 7):
-            case 0:
-                data[at:at] = choose.randbytes(choose.randint(1, 4))
-            case 1:
-                data[at : at + 1] = bytes([choose.choice(CODES)])
-            case 2:
-                del data[at : at + choose.randint(1, 4)]
-            case 3:
-                other = choose.choice(corpus)
-                data[at:] = other[choose.randint(0, len(other)) :]
-            case 4:
-                data[at:at] = data[choose.randint(0, at) : at] * choose.choice((1, 1, 2, 50))
-            case 5:
-                data[at : at + 4] = choose.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x00\x00\x00\x00"))
-            case 6:
-                data[:1] = bytes([choose.randrange(len(TYPES))])
-            case _:
-                data[at:at] = bytes([0xC7, choose.randint(0, 9), choose.choice((1, 2, 3, 0xFF, choose.randrange(256)))])
-    return bytes(data[:4096])
-
-
 def fuzz(runs: int, seed: int = 0) -> Target:
     """So many runs, the same for the same seed."""
-    target, choose, corpus = Target(), random.Random(seed), seeds()
-    for data in corpus:
-        target.run(data)
-    while target.runs < runs:
-        data = mutations(choose, corpus)
-        refused = target.refused
-        target.run(data)
-        if target.refused == refused and len(corpus) < 5000:
-            corpus.append(data)  # what was accepted is a good place to go on from
+    target = Target()
+    driving.fuzz(target, seeds(), runs, seed)
     return target
 
 
-def by_atheris(runs: int) -> None:
-    """The same with inputs by atheris, which never returns: the program ends with the report."""
-    atheris: Any = importlib.import_module("atheris")
-    for cls in (Hooks, Schema, Buffers, Acceptance):
-        for name, function in list(vars(cls).items()):
-            if inspect.isfunction(function):
-                setattr(cls, name, atheris.instrument_func(function))
-    target = Target()
-
-    def one(data: bytes) -> None:
-        target.run(data)
-        if target.runs == runs:
-            status = report(target)
-            shutil.rmtree(corpus)
-            sys.stdout.flush()
-            os._exit(status)  # atheris takes any other end for a finding
-
-    corpus = tempfile.mkdtemp()
-    for number, seed in enumerate(seeds()):
-        Path(corpus, str(number)).write_bytes(seed)
-    atheris.Setup([sys.argv[0], f"-artifact_prefix={corpus}/", "-max_len=4096", "-rss_limit_mb=1024", corpus], one)
-    atheris.Fuzz()
-
-
-def report(target: Target) -> int:
-    """Print what there was; the status for the shell."""
-    for finding in target.findings[:20]:
-        print("found:", finding)
-    print(f"decode: {target.runs} runs, {target.refused} refused, {len(target.findings)} findings,", end=" ")
-    print(f"{sum(audit.counts.values())} classes or code looked up by pickle or marshal")
-    return 1 if target.findings or audit.counts else 0
-
-
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--atheris", action="store_true")
-    asked = parser.parse_args()
-    audit.install()
-    audit.counts.clear()
-    if asked.atheris:
-        by_atheris(asked.runs)
-    return report(fuzz(asked.runs, asked.seed))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(driving.main(__doc__, Target, lambda _: seeds(), (Hooks, Schema, Buffers, Acceptance)))

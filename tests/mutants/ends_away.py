@@ -206,7 +206,7 @@ ENDS_AWAY = [
         "NET-24",
         TABLE,
         "an end that nobody announced waits for ever",
-        '            self._refuse(peer, op, "no such channel is at home here")',
+        '            self._refuse(peer, op.alias, "no such channel is at home here")',
         "            pass",
     ),
     Mutant(
@@ -232,9 +232,9 @@ ENDS_AWAY = [
     ),
     Mutant(
         "NET-08",
-        SCHEMA,
-        "a batch with one bad item is wholly refused",
-        "        items = self.decode_each(body, buffers, port)\n        for item in items:",
-        "        items = self.decode_each(body, buffers, port)\n        for item in ():",
+        SENDER_STUB,
+        "an item that was none of the declared type keeps its credit",
+        "        if self.counted:\n            core.limit += count\n        if self.lossy:",
+        "        if self.counted:\n            core.limit += len(items)\n        if self.lossy:",
     ),
 ]

@@ -64,6 +64,13 @@ class Mesh:
         return self.move(tx, 0, 2), far
 
 
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait until something has become true that tells nobody."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # a condition is no event
+            await asyncio.sleep(0.002)
+
+
 async def linked(nodes: list[Node]) -> None:
     """Wait until each node has a link to each other one."""
     async with asyncio.timeout(5):

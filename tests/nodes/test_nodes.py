@@ -14,14 +14,7 @@ from actorpar.nodes.events import NodeLost, NodeUp
 from actorpar.nodes.node import Node
 from actorpar.nodes.protocol import frame as frames
 from actorpar.nodes.remote import ops
-from tests.nodes.meshed import close, linked, mesh
-
-
-async def until(condition: Any) -> None:
-    """Wait until something has become true."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  # what is waited for tells nobody
-            await asyncio.sleep(0.002)
+from tests.nodes.meshed import close, linked, mesh, until
 
 
 def link_of(node: Node, other: Node) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import tracemalloc
+import uuid
 from typing import Any
 
 import msgspec
@@ -13,13 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.msgpack import Ext
 
+from actorpar.nodes.codec import schema
 from actorpar.nodes.codec.port import NoPort
-from actorpar.nodes.codec.schema import UNTYPED, schema_of
+from actorpar.nodes.codec.schema import UNTYPED, VALUES, schema_of
 from actorpar.nodes.errors import CodecError
 from tests.nodes.codec.declared import ARRAYS, DATA, ENDS, Ends, Image, Order, Page, Pair, ends_in
 
 TYPES = [declared for declared, _ in DATA] + ARRAYS + ENDS
 MIB = 1 << 20
+
+
+class Tree(msgspec.Struct, array_like=True):
+    """Something that may hold itself."""
+
+    children: list[Tree] = []
+
 
 BOMBS = {
     "an array of four thousand million": b"\xdd\xff\xff\xff\xff",
@@ -62,6 +72,58 @@ def test_a8_untyped_data_within_the_cap_takes_no_more_than_twenty_megabytes() ->
         assert tracemalloc.get_traced_memory()[1] < 20 * MIB
     finally:
         tracemalloc.stop()
+
+
+#: The least that stands for one value, by the type that makes the most of it.
+AMPLIFIED: dict[Any, bytes] = {
+    list[list[int]]: b"\x90",
+    list[set[int]]: b"\x90",
+    list[frozenset[int]]: b"\x90",
+    list[dict[str, int]]: b"\x80",
+    dict[int, list[int]]: b"\x90",
+    list[decimal.Decimal]: b"\xa11",
+    list[bytearray]: b"\xc4\x00",
+    list[memoryview]: b"\xc4\x00",
+    list[uuid.UUID]: b"\xc4\x10" + bytes(16),
+    Tree: b"\x91\x90",
+}
+
+
+@pytest.mark.parametrize("declared", AMPLIFIED, ids=str)
+def test_a8_what_amplifies_is_bounded_where_it_is_decoded(declared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a bound of a 64th, so that it is quick: what may come takes no more than its share of 512 MiB."""
+    bound = VALUES // 64
+    monkeypatch.setattr(schema, "VALUES", bound)
+    assert schema_of(declared)._amplifies
+    for count, may in ((bound // 2 - 8, True), (bound, False)):
+        keys = declared == dict[int, list[int]]
+        values = b"".join(msgspec.msgpack.encode(n) + b"\x90" for n in range(count)) if keys else b""
+        head = (b"\xdf" if keys else b"\xdd") + count.to_bytes(4, "big")
+        body = b"\x91" + (b"\x91" if declared is Tree else b"") + head + (values or AMPLIFIED[declared] * count)
+        tracemalloc.start()
+        try:
+            if may:
+                schema_of(declared).decode(body, [], NoPort())
+            else:
+                with pytest.raises(CodecError, match=f"more than {bound} values"):
+                    schema_of(declared).decode(body, [], NoPort())
+                assert all(isinstance(each, CodecError) for each in schema_of(declared).decode_each(body, [], NoPort()))
+            assert tracemalloc.get_traced_memory()[1] < 512 * MIB // 64
+        finally:
+            tracemalloc.stop()
+
+
+@pytest.mark.parametrize("declared", [list[int], list[str], list[float], dict[str, int], Order, tuple[list[int], ...]])
+def test_a8_only_what_may_hold_many_that_are_more_than_a_number_or_a_text_amplifies(declared: Any) -> None:
+    assert schema_of(declared)._amplifies == (declared == tuple[list[int], ...])
+
+
+def test_a8_a_batch_of_more_values_than_may_be_is_refused_where_it_is_sent() -> None:
+    large: list[list[list[int]]] = [[[]] * VALUES]
+    with pytest.raises(CodecError, match="send fewer at once"):
+        schema_of(list[list[int]]).encode(large, NoPort())
+    text = ["x" * 2 * VALUES]
+    assert schema_of(str).decode(schema_of(str).encode(text, NoPort())[0], [], NoPort()) == text
 
 
 @pytest.mark.parametrize("declared", [Any, bytes, list[bytes]])

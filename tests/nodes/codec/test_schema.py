@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import actorpar as ap
 from actorpar.nodes.codec.port import NoPort
 from actorpar.nodes.codec.schema import MOST_PARTS, UNTYPED, schema_of
-from actorpar.nodes.codec.weight import is_heavy
+from actorpar.nodes.codec.weight import is_heavy, is_many
 from actorpar.nodes.errors import CodecError, ItemTypeError
 from tests.nodes.codec.declared import DATA, PAGE, Cat, Color, Dog, Level, Options, Page, Pair, Point, Record, Tree
 from tests.nodes.codec.through import through
@@ -203,6 +203,14 @@ def test_the_contents_of_extensions_weigh_nothing_or_little(size: int) -> None:
         least, most = (middle + 1, most) if is_heavy(body, middle) else (least, middle)
     head = {1: 2, 2: 2, 4: 2, 8: 2, 16: 2, 17: 3, 300: 4, 70_000: 6}[size]
     assert least == 3 + 100 * (head + (size if size <= 16 else 0))
+
+
+def test_net40_every_value_counts_as_one_whatever_its_size() -> None:
+    values: Any = ["x" * 300, b"y" * 70_000, 2**40, -1.5, None, {"a": [1, 2]}, msgspec.msgpack.Ext(5, b"z" * 9)]
+    body = msgspec.msgpack.encode(values)
+    count = 1 + len(values) + 4
+    assert is_many(body, count - 1)
+    assert not is_many(body, count)
 
 
 def test_a_batch_that_is_not_all_right_is_looked_through_item_by_item_up_to_a_number_of_them() -> None:

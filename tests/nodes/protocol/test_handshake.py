@@ -203,3 +203,9 @@ def test_net33_a_session_goes_on_by_its_id_even_if_one_side_has_not_heard_welcom
 
 def test_net33_a_hello_that_was_said_long_ago_resumes_nothing() -> None:
     assert code_of(hello(fresh=False), Known(incarnation=5, session=b"s" * 16, can_resume=False)) == "session"
+
+
+def test_net33_a_session_that_begins_begins_with_its_first_frame() -> None:
+    """Otherwise a link would be made whose first connection breaks at once, and nobody would end it."""
+    assert code_of(hello(next_seq=5), Known()) == "session"
+    assert code_of(hello(next_seq=5, incarnation=6), Known(incarnation=5)) == "session"
