@@ -14,7 +14,6 @@ from .mutant import (
     OUTLET,
     OWNERSHIP,
     RECEIVER_STUB,
-    SCHEMA,
     SEEKING,
     SELECT,
     SENDER_STUB,
