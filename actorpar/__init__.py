@@ -80,10 +80,12 @@ if TYPE_CHECKING:
     from .channels.errors import ChannelError as ChannelError
     from .channels.errors import ChannelFull as ChannelFull
     from .channels.errors import Deadlock as Deadlock
+    from .channels.errors import EndForked as EndForked
     from .channels.errors import EndMoved as EndMoved
     from .channels.errors import EndOfChannel as EndOfChannel
     from .channels.errors import InvalidCapacity as InvalidCapacity
     from .channels.errors import InvalidGuard as InvalidGuard
+    from .channels.errors import NotPicklable as NotPicklable
     from .channels.errors import WouldBlock as WouldBlock
     from .channels.errors import WrongLoop as WrongLoop
     from .channels.group import ProcessGroup as ProcessGroup
@@ -122,8 +124,27 @@ if TYPE_CHECKING:
     from .flow.stage import stage as stage
     from .flow.view import StageView as StageView
     from .flow.view import View as View
+    from .nodes.errors import BindRefused as BindRefused
+    from .nodes.errors import CodecError as CodecError
+    from .nodes.errors import HandshakeRefused as HandshakeRefused
+    from .nodes.errors import ItemTypeError as ItemTypeError
+    from .nodes.errors import KeyRefused as KeyRefused
+    from .nodes.errors import LinkLost as LinkLost
+    from .nodes.errors import NodeDown as NodeDown
+    from .nodes.errors import NodeError as NodeError
+    from .nodes.errors import NotImportable as NotImportable
+    from .nodes.errors import ProtocolError as ProtocolError
+    from .nodes.errors import RemoteError as RemoteError
+    from .nodes.errors import Unreachable as Unreachable
+    from .nodes.events import NodeLost as NodeLost
+    from .nodes.events import NodeSilent as NodeSilent
+    from .nodes.events import NodeStalled as NodeStalled
+    from .nodes.events import NodeUp as NodeUp
     from .observe.inspection import ActorInfo as ActorInfo
     from .observe.sockets import ControlError as ControlError
+    from .parallel.errors import ProcessPoolClosed as ProcessPoolClosed
+    from .parallel.errors import WorkerLost as WorkerLost
+    from .parallel.processpool import ProcessPool as ProcessPool
     from .running import Terminated as Terminated
     from .running import run as run
     from .system import ActorSystem as ActorSystem
@@ -152,7 +173,8 @@ _HOMES = {
     "channels.receiver": "Receiver",
     "channels.sender": "Sender",
     "channels.errors": "ActorparError AllClosed ChannelAborted ChannelBroken ChannelClosed ChannelEmpty ChannelError "
-    "ChannelFull Deadlock EndMoved EndOfChannel InvalidCapacity InvalidGuard WouldBlock WrongLoop",
+    "ChannelFull Deadlock EndForked EndMoved EndOfChannel InvalidCapacity InvalidGuard NotPicklable WouldBlock "
+    "WrongLoop",
     "channels.group": "ProcessGroup par",
     "channels.guard": "Guard default receive_from",
     "channels.opening": "after never open_channel tick",
@@ -171,8 +193,13 @@ _HOMES = {
     "flow.source": "iterate_in_thread",
     "flow.stage": "DeadLetterItem Stage stage",
     "flow.view": "StageView View",
+    "nodes.errors": "BindRefused CodecError HandshakeRefused ItemTypeError KeyRefused LinkLost NodeDown NodeError "
+    "NotImportable ProtocolError RemoteError Unreachable",
+    "nodes.events": "NodeLost NodeSilent NodeStalled NodeUp",
     "observe.inspection": "ActorInfo",
     "observe.sockets": "ControlError",
+    "parallel.errors": "ProcessPoolClosed WorkerLost",
+    "parallel.processpool": "ProcessPool",
     "running": "Terminated run",
     "system": "ActorSystem",
 }

@@ -36,6 +36,7 @@ from .actors.timed import cell_of
 from .channels.group import ProcessGroup
 from .channels.process import Process
 from .channels.runqueue import run_queue
+from .observe import inspection
 from .observe.sampling import Samples
 from .remote import runtime
 
@@ -117,7 +118,7 @@ class ActorSystem:
         self._control: Control | None = None
         self._node = node
         self._serves = serves
-        self._hub: Hub | None = None
+        self.remote: Hub | None = None
 
     # -- starting and ending
 
@@ -165,8 +166,8 @@ class ActorSystem:
 
     async def stop(self, ref: ActorRef[Any], *, reason: Reason = SHUTDOWN, timeout: float | None = 5.0) -> Reason:
         """Stop an actor after the message in hand, and return how it ended; it is killed after `timeout` seconds."""
-        if self._hub is not None and self._hub.is_away(ref):
-            return await self._hub.stop(ref, timeout)  # type: ignore[arg-type]
+        if self.remote is not None and self.remote.is_away(ref):
+            return await self.remote.stop(ref, timeout)  # type: ignore[arg-type]
         return await life.stop_and_wait(cell_of(ref), timeout, reason)
 
     def kill(self, ref: ActorRef[Any]) -> None:
@@ -193,14 +194,18 @@ class ActorSystem:
     @property
     def hub(self) -> Hub:
         """What the system has to do with other nodes; ActorError where it is alone."""
-        if self._hub is None:
+        if self.remote is None:
             raise ActorError(f"{self.name} is on no node: start the program with `actorpar run`, or pass node=")
-        return self._hub
+        return self.remote
 
     @property
     def nodes(self) -> tuple[Member, ...]:
         """The other nodes that may be given work, by name; alone, this node itself, or none without a launcher."""
-        return () if self._hub is None else self._hub.nodes()
+        return () if self.remote is None else self.remote.nodes()
+
+    def traffic(self) -> dict[str, tuple[int, int]]:
+        """Bytes that were sent to and received from each node that is linked now, by its name."""
+        return {} if self.remote is None else self.remote.traffic()
 
     async def wait_for_nodes(self, count: int, *, timeout: float | None = 30.0) -> tuple[Member, ...]:
         """Wait until there are `count` nodes that may be given work, and return them. TimeoutError."""
@@ -210,27 +215,19 @@ class ActorSystem:
 
     def inspect(self, ref: ActorRef[Any]) -> ActorInfo:
         """What an actor is doing now, without its help; also of one that has ended."""
-        from .observe.inspection import inspect
-
-        return inspect(ref)
+        return inspection.inspect(ref)
 
     def suspend(self, ref: ActorRef[Any]) -> None:
         """Have an actor handle nothing more after the handler in hand, until `resume`; it can be stopped meanwhile."""
-        from .observe.inspection import suspend
-
-        suspend(ref)
+        inspection.suspend(ref)
 
     def resume(self, ref: ActorRef[Any]) -> None:
         """Let a suspended actor go on with what waits."""
-        from .observe.inspection import resume
-
-        resume(ref)
+        inspection.resume(ref)
 
     def trace(self, ref: ActorRef[Any], wanted: bool = True) -> None:
         """Publish a `Traced` event for each message that the actor is sent from now on, or no more."""
-        from .observe.inspection import trace
-
-        trace(ref, wanted)
+        inspection.trace(ref, wanted)
 
     def snapshot(self) -> SystemSnapshot:
         """The whole system as plain data, fit for JSON: actors, counters, who waits for whom, deadlock suspects."""
@@ -270,7 +267,7 @@ class ActorSystem:
         if self._node is not None:
             from .remote.hub import Hub
 
-            self._hub = Hub(self, self._node, self._serves)
+            self.remote = Hub(self, self._node, self._serves)
         return self
 
     async def __aexit__(

@@ -7,15 +7,19 @@ through `flavors.base.Flavor`.
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from .errors import ChannelClosed, ChannelError, EndMoved
 from .flavors.base import CLOSED, Flavor
 from .runqueue import run_queue
 from .statistics import Statistics
+
+#: What carries ends to other processes. It is no room below this one, so it is imported by name when it is needed.
+DEPARTURE: Final = "actorpar.nodes.departure"
 
 
 class Refusing(Flavor):
@@ -117,6 +121,10 @@ class End:
             raise core.refusal()
         self._fail_waiters(core, MOVED)
         return type(self)(core)
+
+    def __reduce__(self) -> Any:
+        """As an argument of a `multiprocessing.Process` that starts the end moves there; NotPicklable otherwise."""
+        return importlib.import_module(DEPARTURE).reduce_end(self)
 
     def _count(self, core: Flavor) -> None:
         raise NotImplementedError

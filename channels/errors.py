@@ -83,6 +83,19 @@ class WrongLoop(ActorparError, RuntimeError):
     """A channel belongs to the event loop of its first use (CH-59): cross with `end.threadsafe()`."""
 
 
+class EndForked(WrongLoop):
+    """The channel belongs to the process that forked this one; a process that is spawned can be passed an end."""
+
+    advice: ClassVar[str] = (
+        "this channel belongs to the process that forked this one; pass an end to a process of "
+        'multiprocessing.get_context("spawn"), as an argument'
+    )
+
+
+class NotPicklable(ActorparError, TypeError):
+    """An end or a reference moves to another process inside a message, or as an argument of a process that starts."""
+
+
 class InvalidCapacity(ActorparError, ValueError):
     """A capacity must be 0 (rendezvous), a positive int, or math.inf, spelled out (CH-1)."""
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import os
 import weakref
 from collections.abc import Callable, Coroutine
 from itertools import repeat
@@ -56,8 +57,8 @@ class RunQueue:
     """The processes of one event loop that are ready to run."""
 
     __slots__ = (
-        "__weakref__", "_after", "_budget", "_callback", "_context", "_stride", "checked", "flavors", "fuel", "lent",
-        "loop", "on_idle", "ready", "scheduled", "thread",
+        "__weakref__", "_after", "_budget", "_callback", "_context", "_stride", "checked", "flavors", "forked", "fuel",
+        "lent", "loop", "on_idle", "ready", "scheduled", "thread",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -65,6 +66,7 @@ class RunQueue:
         self.thread = env.thread_id()
         self.ready = env.ReadyQueue()
         self.scheduled = False
+        self.forked = False  # the queue of the process that forked this one: nothing of it runs here
         self.fuel = 0
         self.lent = False
         self.checked = 0  # operations of ordinary tasks on the checked path since the last pause
@@ -239,10 +241,13 @@ async def sleep(waiter: Waiter) -> None:
 class _NoQueue:
     """What a channel has before its first use: no fuel, so that the first operation takes the checked path."""
 
-    __slots__ = ()
-    fuel = 0
+    __slots__ = ("forked", "fuel", "thread")
     loop = None
-    thread = None
+
+    def __init__(self) -> None:
+        self.forked = False
+        self.fuel = 0
+        self.thread = None
 
     def spend(self) -> None:
         """An operation that is about to be refused."""
@@ -270,3 +275,18 @@ def run_queue(loop: asyncio.AbstractEventLoop | None = None) -> RunQueue:
 
             watch(queue)
     return queue
+
+
+def _disown() -> None:
+    """In a process that was just forked: the channels of the parent, used there or not yet, are none of this one."""
+    global UNBOUND
+    for queue in (UNBOUND, *_queues.values()):
+        queue.forked = True
+        queue.fuel = 0  # the parent may have forked in the step of a process
+        queue.thread = cast(int, None)  # so every operation takes the checked path, to its end
+    _queues.clear()
+    UNBOUND = cast(RunQueue, _NoQueue())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown)

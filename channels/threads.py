@@ -18,8 +18,10 @@ import collections
 import concurrent.futures
 import functools
 import math
+import os
 import sys
 import warnings
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -56,6 +58,8 @@ class _ThreadEnd:
         self._queue = end.core.queue
         self._loop: asyncio.AbstractEventLoop = self._queue.loop
         self._closed = False
+        self._window = 0
+        _handles.add(self)
 
     @property
     def name(self) -> str:
@@ -79,6 +83,11 @@ class _ThreadEnd:
             self._core.outside -= 1
             self._end.close()
 
+    def _is_closed(self, item: Any = None) -> ChannelClosed:
+        if self._queue.forked:
+            self._core.check_loop()  # raises that
+        return ChannelClosed(item=item)
+
     def _loop_is_gone(self, item: Any = None) -> ChannelBroken:
         return ChannelBroken(f"{self._core.name}: the event loop that owned the channel has ended", item=item)
 
@@ -93,6 +102,20 @@ class _ThreadEnd:
             self.close()
             message = f"an open {type(self).__name__} of {self.name} was dropped; close it"
             warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+
+
+_handles: weakref.WeakSet[_ThreadEnd] = weakref.WeakSet()
+
+
+def _disown() -> None:
+    """In a process that was just forked: the loop is that of the parent, and no handle reaches it from here."""
+    for handle in list(_handles):
+        handle._closed = True
+        handle._window = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown)
 
 
 class ThreadSender(_ThreadEnd, Generic[T]):
@@ -165,7 +188,7 @@ class ThreadSender(_ThreadEnd, Generic[T]):
 
     def _check(self, item: T) -> None:
         if self._closed:
-            raise ChannelClosed(item=item)
+            raise self._is_closed(item)
         if self._failure is not None:
             raise type(self._failure)(str(self._failure), item=item) from self._failure.__cause__
 
@@ -311,7 +334,7 @@ class ThreadReceiver(_ThreadEnd, Generic[T]):
 
     def _request(self, most: int) -> _Request[T]:
         if self._closed:
-            raise ChannelClosed()
+            raise self._is_closed()
         request: _Request[T] = _Request(self._queue, functools.partial(self._receive, most))
         try:
             self._loop.call_soon_threadsafe(request.start)

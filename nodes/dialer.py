@@ -84,9 +84,24 @@ class Dialer:
 
     async def greet(self, stream: Stream, *, resumable: bool, link: Link | None = None, session: bytes = b"") -> Link:
         """Say HELLO on a connection; the link, once WELCOME came."""
+        greeting = self.begin(stream, resumable=resumable, link=link, session=session)
+        try:
+            await greeting.over
+        except BaseException:
+            stream.close()
+            raise
+        finally:
+            self._node.greetings.discard(greeting)
+        assert greeting.link is not None
+        return greeting.link
+
+    def begin(
+        self, stream: Stream, *, resumable: bool, link: Link | None = None, session: bytes = b"",
+        deadline: float | None = DEADLINE,
+    ) -> Greeting:  # fmt: skip
+        """Say HELLO on a connection, and attach it to the link once WELCOME comes."""
         session = link.session if link is not None else session or self._node.new_session()
         fresh = link is None or link.connections == 0
-        made: list[Link] = []
 
         def welcomed(greeting: Greeting, them: Hello) -> Link:
             check_name(stream.tls, them.name)
@@ -105,22 +120,15 @@ class Dialer:
                 raise handshake.refused("session")
             if not this.outbound.can_resume(them.next_seq):
                 raise handshake.refused("session")
-            made.append(this)
             return this
 
-        greeting = Greeting(stream, frames.WELCOME, welcomed, self._node.attach)
+        greeting = Greeting(stream, frames.WELCOME, welcomed, self._node.attach, deadline)
         stream.start(greeting)
         next_seq = 1 if link is None else link.inbound.next_seq
         greeting.say(frames.HELLO, handshake.encode(self._node.hello(session, fresh=fresh, next_seq=next_seq)))
         self._node.greetings.add(greeting)
-        try:
-            await greeting.over
-        except BaseException:
-            stream.close()
-            raise
-        finally:
-            self._node.greetings.discard(greeting)
-        return made[0]
+        greeting.over.add_done_callback(lambda _: self._node.greetings.discard(greeting))
+        return greeting
 
     def dial(self, link: Link, pause: float = 0.0) -> None:
         """Connect, or connect again, in the background; after a pause, if there is no connection then."""

@@ -4,19 +4,16 @@ Invariants
 - Two nodes of one name are two incarnations of one node if certificates prove the name, or if both listen at one
   address: the newer replaces the older, which is down (NET-42), and an older one is refused.
 - Nobody makes this node keep more than MOST_LINKS links.
-- Whatever strangers do, the log has one line of it a second; all are counted.
+- Whatever strangers do, the log has one line of each kind of it a second; all are counted.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
-
-from actorpar.channels import env
 
 from .address import parse
 from .errors import InvalidAddress
-from .greeting import Greeting
+from .greeting import DEADLINE, Greeting
 from .protocol import frame as frames
 from .protocol import handshake
 from .protocol.handshake import Hello, Known
@@ -30,12 +27,8 @@ if TYPE_CHECKING:
     from .node import Node
     from .stream import Stream
 
-logger = logging.getLogger("actorpar.nodes")
-
 #: Links that a node has at most; each of them is a connection, and the mesh is full.
 MOST_LINKS: Final = 1024
-#: Seconds for which further refused connections are only counted, after one was logged.
-QUIET: Final = 1.0
 
 
 class Door:
@@ -43,13 +36,12 @@ class Door:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._logged = -QUIET
 
     def accepted(self, stream: Stream) -> Greeting:
         """Somebody has connected to a listener."""
         return self.answer(stream, resumable=True)
 
-    def answer(self, stream: Stream, *, resumable: bool) -> Greeting:
+    def answer(self, stream: Stream, *, resumable: bool, deadline: float | None = DEADLINE) -> Greeting:
         """Wait for HELLO on a connection, and answer it."""
         node = self._node
 
@@ -62,10 +54,10 @@ class Door:
 
         def over(done: asyncio.Future[Hello]) -> None:
             node.greetings.discard(greeting)
-            if not done.cancelled() and done.exception() is not None:
+            if resumable and not done.cancelled() and done.exception() is not None:
                 self._refused(done.exception())
 
-        greeting = Greeting(stream, frames.HELLO, heard, node.attach)
+        greeting = Greeting(stream, frames.HELLO, heard, node.attach, deadline)
         node.greetings.add(greeting)
         greeting.over.add_done_callback(over)
         stream.start(greeting)
@@ -100,10 +92,7 @@ class Door:
 
     def _refused(self, error: BaseException | None) -> None:
         code = getattr(error, "code", "closed")
-        self._node.counters[f"refused: {code}"] += 1
-        if env.clock() - self._logged >= QUIET:
-            self._logged = env.clock()
-            logger.warning("a connection was refused: %s; more within %g s are only counted", error, QUIET)
+        self._node.complaints.note(f"refused: {code}", "a connection was refused: %s", error)
 
 
 def member_of(hello: Hello) -> Member:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from .remote.ops import Member
+if TYPE_CHECKING:
+    from .remote.ops import Member
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Greeting:
         expects: int,
         greeted: Callable[[Greeting, Hello], Link],
         attach: Callable[[Link, Greeting, Hello], None],
-        deadline: float = DEADLINE,
+        deadline: float | None = DEADLINE,
     ) -> None:
         self.stream = stream
         self.reader = FrameReader()
@@ -45,9 +45,12 @@ class Greeting:
         #: Done when the handshake is over; fails with HandshakeRefused.
         self.over: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
         self.over.add_done_callback(_seen)
+        self.link: Link | None = None  # whom it has led to
         self._expects = expects
         self._greeted = greeted
-        self._timer = asyncio.get_running_loop().call_later(deadline, self._too_late)
+        self._timer: asyncio.TimerHandle | None = None
+        if deadline is not None:
+            self._timer = asyncio.get_running_loop().call_later(deadline, self._too_late)
 
     def say(self, kind: int, body: bytes) -> None:
         """Write a frame of the handshake."""
@@ -60,10 +63,14 @@ class Greeting:
         self._fail(handshake.refused(code))
 
     def _fail(self, error: BaseException) -> None:
-        self._timer.cancel()
+        self._in_time()
         if not self.over.done():
             self.over.set_exception(error)
         self.stream.close()
+
+    def _in_time(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _too_late(self) -> None:
         self._fail(HandshakeRefused("no link: the handshake took too long", code="deadline"))
@@ -84,8 +91,8 @@ class Greeting:
             if message.kind != self._expects:
                 raise handshake.refused("malformed")
             hello = handshake.decode(message.body)
-            self._timer.cancel()
-            link = self._greeted(self, hello)
+            self._in_time()
+            link = self.link = self._greeted(self, hello)
         except HandshakeRefused as error:
             if self._expects == frames.HELLO:
                 self.say(frames.REFUSED, handshake.encode_refusal(error.code))
@@ -104,7 +111,7 @@ class Greeting:
         pass
 
     def closed(self, error: BaseException | None) -> None:
-        self._timer.cancel()
+        self._in_time()
         if not self.over.done():
             why = "the other side closed the connection" if error is None else str(error)
             failure = HandshakeRefused(f"no link: {why}", code="closed")

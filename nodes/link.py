@@ -56,6 +56,7 @@ class Link:
         self.name = name
         self.session = session
         self.resumable = resumable
+        self.secluded = False
         self.them: Hello | None = None  # once the handshake is over
         self.ends: dict[int, Away] = {}
         self.port = LinkPort(node, self)
@@ -65,6 +66,7 @@ class Link:
         self.stream: Stream | None = None
         self.is_down = False
         self.connections = 0
+        self._before = (0, 0)  # bytes of connections that are over
         self._reader: FrameReader | None = None
         self._blocked = False
         self._wants_flush = False
@@ -118,8 +120,9 @@ class Link:
         self._wants_flush = False
         self._pump()
         if self.outbound.overrun and not self.is_down:
-            self._node.counters["peers that do not read"] += 1
-            self.down(f"it does not read: {self.outbound.overrun} bytes of control wait for it")
+            why = f"it does not read: {self.outbound.overrun} bytes of control wait for it"
+            self._node.complaints.note("peers that do not read", "the link to %s ends: %s", self.name, why)
+            self.down(why)
 
     @property
     def is_behind(self) -> bool:
@@ -148,12 +151,20 @@ class Link:
         self._blocked = False
         self._pump()
 
+    @property
+    def unsaid(self) -> bool:
+        """True while something that was said, or sent through an end here, is not written, and may be yet."""
+        if self.is_down:
+            return False
+        waits = not self.connections or self._blocked or self.outbound.pending
+        return waits or any(end.unsaid for end in self.ends.values())
+
     # -- connections
 
     def attach(self, stream: Stream, reader: FrameReader, them: Hello) -> None:
         """The handshake on a connection is over: go on there with what the other side lacks (NET-33)."""
-        if self.stream is not None:
-            self.stream.abandon()
+        if (before := self._let_go()) is not None:
+            before.abandon()
         self.stream = stream
         self.outbound.message_limit = them.message_limit
         self.outbound.resume(them.next_seq)
@@ -168,7 +179,7 @@ class Link:
 
     def closed(self, error: BaseException | None) -> None:
         """The connection is over; the session is not, if it can be resumed."""
-        self.stream = self._reader = None
+        self._let_go()
         if self.is_down:
             return
         if not self.resumable:
@@ -176,10 +187,21 @@ class Link:
         else:
             self._node.reconnect(self)
 
+    def _let_go(self) -> Stream | None:
+        stream, self.stream, self._reader = self.stream, None, None
+        if stream is not None:
+            self._before = self._before[0] + stream.sent, self._before[1] + stream.received
+        return stream
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes that were written and read, over all connections."""
+        now = (0, 0) if self.stream is None else (self.stream.sent, self.stream.received)
+        return self._before[0] + now[0], self._before[1] + now[1]
+
     def _broken(self, error: ProtocolError) -> None:
         """The peer broke the protocol: it is told why the link ends."""
-        self._node.counters["protocol errors"] += 1
-        logger.warning("the link to %s ends: %s", self.name, error)
+        self._node.complaints.note("protocol errors", "the link to %s ends: %s", self.name, error)
         self.close(f"the protocol was broken: {error}")
 
     def close(self, reason: str) -> None:
@@ -195,8 +217,7 @@ class Link:
         if self.is_down:
             return
         self.is_down = True
-        stream, self.stream = self.stream, None
-        if stream is not None:
+        if (stream := self._let_go()) is not None:
             stream.abandon()
         error = NodeDown(f"{self.name} is down: {reason}", node=self.name)
         self._node.link_down(self, error)
@@ -275,8 +296,8 @@ class Link:
 
     def tick(self) -> None:
         """Every half second: heartbeats, acknowledgements, suspicion."""
-        if self.is_down:
-            return
+        if self.is_down or not (self.connections or self.resumable):
+            return  # of a process that has not spoken yet the end is seen, and nothing else
         unfinished = 0 if self._reader is None else self._reader.unfinished
         self._note(self.liveness.tick(env.clock(), unfinished))
         if self.resumable and self.stream is not None and self.inbound.next_seq != self._acked:

@@ -25,6 +25,7 @@ class Loopback:
         self._node = node
         self.node = node.id
         self.name = node.name
+        self.secluded = False
         self.ends: dict[int, Away] = {}
         self._aliases = itertools.count(1 if back is None else 2, 2)
         self.back: Loopback = back or Loopback(node, self)

@@ -14,13 +14,14 @@ import os
 import platform
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorpar.channels import env
 from actorpar.channels.runqueue import run_queue
 
 from . import address as addresses
 from .codec import audit
+from .complaints import Complaints
 from .dialer import Dialer
 from .door import Door, listen_at_one_place, member_of
 from .errors import NodeDown, ProtocolError, Unreachable
@@ -42,9 +43,9 @@ from .security.binding import names_proven
 from .stream import Stream
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
 
-    from .codec.schema import Schema
     from .port import References
     from .remote.peer import Away, Peer
     from .security.binding import Credentials
@@ -53,29 +54,36 @@ logger = logging.getLogger("actorpar.nodes")
 
 #: Seconds between two looks at all links.
 TICK: Final = 0.5
+#: The label of a process that is linked to its parent alone: it serves its own program.
+GUEST: Final = "guest"
 
 
 class Node:
     """This process among others. Made on a running loop; `close` ends it.
 
     name         how others call it; by default host-pid
+    id           16 bytes; by default drawn anew
     labels       for placement: `on="gpu"`
     app          a hash of the code; nodes with another one are refused
     credentials  keys for TLS; without them only this host can be reached
     down_after   seconds of silence after which a node is down (NET-42)
     """
 
+    #: Those of this process that are not closed.
+    living: ClassVar[list[Node]] = []
+
     def __init__(
         self,
         name: str | None = None,
         *,
+        id: bytes = b"",
         labels: Iterable[str] = (),
         app: bytes = b"",
         credentials: Credentials | None = None,
         down_after: float = DOWN_AFTER,
         message_limit: int = MESSAGE_LIMIT,
     ) -> None:
-        self.id = bytes.fromhex(env.new_id())
+        self.id = id or bytes.fromhex(env.new_id())
         self.name = name or f"{platform.node() or 'node'}-{os.getpid()}"
         self.incarnation = int(env.wall_clock() * 1e6)
         self.labels = tuple(labels)
@@ -89,6 +97,7 @@ class Node:
         self.links: dict[bytes, Link] = {}
         self.members: dict[bytes, Member] = {}
         self.counters: collections.Counter[str] = collections.Counter()
+        self.complaints = Complaints(self.counters)
         self.references: References | None = None
         #: Called with messages to actors: link, lane, body, buffers.
         self.on_call: Callable[[Link, int, Any, list[Any]], None] | None = None
@@ -98,15 +107,14 @@ class Node:
         self._lost_watchers: list[Callable[[Link, NodeDown], object]] = []
         self._down: dict[bytes, int] = {}
         self._loopback: Loopback | None = None
-        #: Handshakes that are not over.
-        self.greetings: set[Greeting] = set()
-        #: Others have declared this node down, and it has closed (NET-42).
-        self.is_fenced = False
+        self.greetings: set[Greeting] = set()  # handshakes that are not over
+        self.is_fenced = False  # others have declared this node down, and it has closed (NET-42)
         self._door = Door(self)
         self._dialer = Dialer(self)
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
         self._heartbeat = Heartbeat(self._streams, self._stalled_here)
         audit.install()
+        Node.living.append(self)
 
     def _streams(self) -> list[Stream]:
         return [link.stream for link in list(self.links.values()) if link.stream is not None]
@@ -135,9 +143,10 @@ class Node:
         """This node as others are told of it."""
         return member_of(self.hello(self.id, fresh=True))
 
-    def watch(self, watcher: Callable[[NodeEvent], object]) -> None:
-        """Call back with every event of nodes from now on."""
+    def watch(self, watcher: Callable[[NodeEvent], object]) -> Callable[[], None]:
+        """Call back with every event of nodes from now on, until what this returns is called."""
         self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
 
     def watch_links(self, watcher: Callable[[Link, NodeDown], object]) -> None:
         """Call back with every link that is down, before the ends on it learn it."""
@@ -166,6 +175,14 @@ class Node:
             return await self._dialer.greet(stream, resumable=False)
         greeting = self._door.answer(stream, resumable=False)
         return self.links[(await greeting.over).node]
+
+    def answer(self, sock: socket.socket) -> asyncio.Future[Hello]:
+        """Answer the HELLO of a process that was started, whenever it comes. HandshakeRefused: it ended before."""
+        return self._door.answer(Stream(sock), resumable=False, deadline=None).over
+
+    def say_hello(self, sock: socket.socket, link: Link) -> asyncio.Future[Hello]:
+        """Say HELLO to the process that has started this one, however long that is busy. HandshakeRefused."""
+        return self._dialer.begin(Stream(sock), resumable=False, link=link, deadline=None).over
 
     def peer(self, node: bytes) -> Peer:
         """The link to a node; it is made now if there is none. Unreachable (NET-25)."""
@@ -221,13 +238,17 @@ class Node:
         member = member_of(them)
         if first:
             self._supersede(member, proven=names_proven(greeting.stream.tls))
+            if GUEST not in (*self.labels, *member.labels):
+                known = [each for each in self.members.values() if GUEST not in each.labels]
+                link.control(ops.Members(0, [self.member, *known]))
+                self._tell_others(ops.Members(0, [member]), link)
             self.members[them.node] = member
-            others = [self.member, *(known for known in self.members.values() if known.node != them.node)]
-            link.control(ops.Members(0, others))
-            for other in self.links.values():
-                if other is not link and other.connections:
-                    other.control(ops.Members(0, [member]))
             self._publish(NodeUp(member))
+
+    def _tell_others(self, op: ops.Members | ops.Gone, link: Link) -> None:
+        for other in list(self.links.values()):
+            if other is not link and other.connections and not other.secluded:
+                other.control(op)
 
     def told(self, link: Link, op: ops.Members | ops.Gone) -> None:
         """Another node tells of others. ProtocolError: of such as cannot be."""
@@ -289,9 +310,9 @@ class Node:
             return
         self._down[link.node] = max(self._down.get(link.node, 0), member.incarnation)
         logger.info("%s", error)
-        for other in list(self.links.values()):
-            if other.connections:
-                other.control(ops.Gone(0, member.node, member.incarnation, str(error).partition(" is down: ")[2]))
+        if not link.secluded:
+            reason = str(error).partition(" is down: ")[2]
+            self._tell_others(ops.Gone(0, member.node, member.incarnation, reason), link)
         self._publish(NodeLost(member, str(error)))
 
     def publish(self, link: Link, news: Suspect | Alive | Stalled) -> None:
@@ -317,9 +338,8 @@ class Node:
 
     def refused_items(self, end: Away, errors: list[Any]) -> None:
         """Items came that were none of the declared type (NET-8)."""
-        self.counters["items of a wrong type"] += len(errors)
-        schema: Schema = end.schema
-        logger.warning("%d items were no %s and are undelivered: %s", len(errors), schema.name, errors[0])
+        text = "%d items were no %s and are undelivered: %s"
+        self.complaints.note("items of a wrong type", text, len(errors), end.schema.name, errors[0], count=len(errors))
 
     # -- time, and the end
 
@@ -338,6 +358,7 @@ class Node:
         if self.is_closed:
             return
         self.is_closed = True
+        Node.living.remove(self)
         self._ticker.cancel()
         self._heartbeat.close()
         for listener in self.listeners:

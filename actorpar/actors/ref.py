@@ -7,10 +7,9 @@ with a deadline of its own; a reference to an actor on another node will be one 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, TypeVarTuple, overload
 
 from .actor import Actor
-from .errors import ActorError
 from .reply import Reply
 
 if TYPE_CHECKING:
@@ -48,8 +47,11 @@ class ActorRef(Generic[A_co]):
     def __deepcopy__(self, memo: object) -> Self:
         return self
 
-    def __reduce__(self) -> NoReturn:
-        raise ActorError(f"{self!r} cannot be pickled: it means nothing in another process")
+    def __reduce__(self) -> Any:
+        """As an argument of a `multiprocessing.Process` that starts it goes there; NotPicklable otherwise."""
+        from ..remote.argument import reduce_reference
+
+        return reduce_reference(self)
 
     @property
     def name(self) -> str:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import inspect
 import math
 import reprlib
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from types import TracebackType
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..channels.end import End
 from ..channels.errors import ChannelError, InvalidCapacity
@@ -31,6 +32,9 @@ from .source import InPlace, Source, feed
 from .stage import Stage
 from .view import View, bottleneck
 from .work import OnDeadLetter, Work
+
+if TYPE_CHECKING:
+    from ..system import ActorSystem
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -58,7 +62,12 @@ class Pipeline(Generic[T_co]):
     """Made by `pipeline`: `async with` it for its results, or await `collect()` or `run()`. It runs once."""
 
     def __init__(
-        self, source: Any, stages: tuple[Stage[Any, Any], ...], capacity: int, on_dead_letter: OnDeadLetter | None
+        self,
+        source: Any,
+        stages: tuple[Stage[Any, Any], ...],
+        capacity: int,
+        on_dead_letter: OnDeadLetter | None,
+        system: ActorSystem | None,
     ) -> None:
         self._failure: BaseException | None = None
         self._told = False  # the consumer has met the failure
@@ -66,6 +75,8 @@ class Pipeline(Generic[T_co]):
         self._capacity = capacity
         self._works = [Work(stage, name, on_dead_letter) for stage, name in zip(stages, _names(stages), strict=True)]
         self._group = _Workers("pipeline")
+        self._system = system
+        self._crews = contextlib.AsyncExitStack()
         self._results: Receiver[Any] | None = None
         self._used = False
         self._ending = False
@@ -78,6 +89,7 @@ class Pipeline(Generic[T_co]):
         self._used, self._source = True, None
         await self._group.__aenter__()
         try:
+            await self._reach_out()
             self._results = self._start(source)
         except BaseException:
             await self._leave()
@@ -134,6 +146,18 @@ class Pipeline(Generic[T_co]):
 
     # -- starting and ending
 
+    async def _reach_out(self) -> None:
+        """Start the workers of stages that run on other nodes."""
+        for work in self._works:
+            stage = work.stage
+            if stage.per_node:
+                from ..parallel.nodecrew import NodeCrew  # with all that links need
+
+                assert self._system is not None
+                crew = NodeCrew(self._system, stage.fn, stage.on, stage.per_node, stage.blocking)
+                await self._crews.enter_async_context(crew)
+                work.go(crew.call, 2 * crew.size)
+
     def _start(self, source: Any) -> Receiver[Any]:
         """Start every worker; the receiver of the results."""
         items: Receiver[Any] | InPlace[Any]
@@ -157,12 +181,12 @@ class Pipeline(Generic[T_co]):
         out, results = open_channel[Any](self._capacity, name=f"behind {work.name}")
         work.outlet = results.core
         work.intake = items.core if isinstance(items, Receiver) else None
-        work.alive = work.stage.workers
+        work.alive = work.workers
         with out:
-            for number in range(1, work.stage.workers + 1):
+            for number in range(1, work.workers + 1):
                 own = (items.clone() if isinstance(items, Receiver) else items, out.clone())
                 ends = tuple(end for end in own if isinstance(end, End))
-                self._adopt(f"{work.name} {number}" if work.stage.workers > 1 else work.name, ends, work.run, *own)
+                self._adopt(f"{work.name} {number}" if work.workers > 1 else work.name, ends, work.run, *own)
         if isinstance(items, Receiver):
             items.close()
         return results
@@ -206,6 +230,7 @@ class Pipeline(Generic[T_co]):
             self._results.close()
         self._stop()
         await self._group.__aexit__(None, None, None)
+        await self._crews.aclose()
         for work in self._works:
             work.alive = 0
 
@@ -224,39 +249,39 @@ def _names(stages: Iterable[Stage[Any, Any]]) -> list[str]:
 @overload
 def pipeline(
     source: Source[A], a: Stage[A, B], /,
-    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ...,
+    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ..., system: ActorSystem | None = ...,
 ) -> Pipeline[B]: ...
 @overload
 def pipeline(
     source: Source[A], a: Stage[A, B], b: Stage[B, C], /,
-    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ...,
+    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ..., system: ActorSystem | None = ...,
 ) -> Pipeline[C]: ...
 @overload
 def pipeline(
     source: Source[A], a: Stage[A, B], b: Stage[B, C], c: Stage[C, D], /,
-    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ...,
+    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ..., system: ActorSystem | None = ...,
 ) -> Pipeline[D]: ...
 @overload
 def pipeline(
     source: Source[A], a: Stage[A, B], b: Stage[B, C], c: Stage[C, D], d: Stage[D, E], /,
-    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ...,
+    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ..., system: ActorSystem | None = ...,
 ) -> Pipeline[E]: ...
 @overload
 def pipeline(
     source: Source[A], a: Stage[A, B], b: Stage[B, C], c: Stage[C, D], d: Stage[D, E], e: Stage[E, F], /,
-    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ...,
+    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ..., system: ActorSystem | None = ...,
 ) -> Pipeline[F]: ...
 @overload
 def pipeline(
     source: Source[A], a: Stage[A, B], b: Stage[B, C], c: Stage[C, D], d: Stage[D, E], e: Stage[E, F],
     f: Stage[F, G], /,
-    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ...,
+    *, capacity: int = ..., on_dead_letter: OnDeadLetter | None = ..., system: ActorSystem | None = ...,
 ) -> Pipeline[G]: ...
 @overload
 def pipeline(
     source: Source[Any], a: Stage[Any, Any], b: Stage[Any, Any], c: Stage[Any, Any], d: Stage[Any, Any],
     e: Stage[Any, Any], f: Stage[Any, Any], g: Stage[Any, Any], /, *more: Stage[Any, Any],
-    capacity: int = ..., on_dead_letter: OnDeadLetter | None = ...,
+    capacity: int = ..., on_dead_letter: OnDeadLetter | None = ..., system: ActorSystem | None = ...,
 ) -> Pipeline[Any]: ...
 # fmt: on
 def pipeline(
@@ -265,6 +290,7 @@ def pipeline(
     *stages: Stage[Any, Any],
     capacity: int = CAPACITY,
     on_dead_letter: OnDeadLetter | None = None,
+    system: ActorSystem | None = None,
 ) -> Pipeline[Any]:
     """A pipeline from `source` through the stages: `async with ap.pipeline(source, ap.stage(fn), …) as results:`.
 
@@ -274,6 +300,7 @@ def pipeline(
     capacity        places of each channel: before the first stage of an async iterable, between two stages, and for
                     the results; 16, or any int from 0, where a worker hands its result over
     on_dead_letter  called with a DeadLetterItem for each item that a stage skips; what it raises ends the pipeline
+    system          the system whose nodes stages with `on` or `per_node` run on
 
     Every channel is bounded, so a slow stage, or a slow consumer, makes all before it wait, down to the source. The
     first failure of a stage or of the source cancels all workers and is raised where the results are taken, as it is.
@@ -291,4 +318,7 @@ def pipeline(
         raise InvalidCapacity("a pipeline is bounded: its capacity is an int of at least 0, not math.inf")
     if on_dead_letter is not None and (inspect.iscoroutinefunction(on_dead_letter) or not callable(on_dead_letter)):
         raise InvalidPipeline(f"on_dead_letter is a plain function of one DeadLetterItem, not {on_dead_letter!r}")
-    return Pipeline(source, stages, capacity, on_dead_letter)
+    away = next((stage.name for stage in stages if stage.per_node), None)
+    if away is not None and system is None:
+        raise InvalidPipeline(f"{away} runs on nodes: say of which system, ap.pipeline(…, system=system)")
+    return Pipeline(source, stages, capacity, on_dead_letter, system)

@@ -6,10 +6,13 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, get_args, overload
 
 from .errors import InvalidPipeline
 from .retry import Retry
+
+if TYPE_CHECKING:
+    from ..nodes.remote.ops import Member
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -48,6 +51,9 @@ class Stage(Generic[A_contra, B_co]):
     blocking: bool
     #: The function is known to be `async def`.
     asynchronous: bool
+    #: Where it runs: None is here, with `per_node` 0; otherwise a node, its name or a label, None for every node.
+    on: Any = None
+    per_node: int = 0
 
 
 @overload
@@ -61,6 +67,8 @@ def stage(
     on_error: OnError = "fail",
     retry: Retry | None = None,
     name: str | None = None,
+    on: Member | str | None = None,
+    per_node: int | None = None,
 ) -> Stage[A, B]: ...
 @overload
 def stage(
@@ -74,6 +82,8 @@ def stage(
     retry: Retry | None = None,
     blocking: bool = False,
     name: str | None = None,
+    on: Member | str | None = None,
+    per_node: int | None = None,
 ) -> Stage[A, B]: ...
 def stage(
     fn: Callable[[Any], Any],
@@ -86,6 +96,8 @@ def stage(
     retry: Retry | None = None,
     blocking: bool = False,
     name: str | None = None,
+    on: Member | str | None = None,
+    per_node: int | None = None,
 ) -> Stage[Any, Any]:
     """Declare a stage of a pipeline: `fn` is called with each item, and what it returns goes on to the next stage.
 
@@ -101,6 +113,11 @@ def stage(
     blocking  run a plain `fn` in a thread of the loop's default executor. A cancelled pipeline does not wait for the
               thread, and drops what it returns
     name      for the view, errors and logs; the default is the name of the function
+    on        run it on other nodes: one of `system.nodes`, or the name or a label of some
+    per_node  how many items each of these nodes works on at a time, 1; without `on`, on every node of the system, or on
+              this one if there are no others. Twice as many items as that are in the stage, so that none waits for the
+              next. What `fn` raises over there is a RemoteError here, and a node that is lost with an item in hand a
+              WorkerLost: `retry=ap.Retry(only=(ap.WorkerLost,))` has it done again, by another one
 
     Raises InvalidPipeline for what makes no sense.
     """
@@ -109,6 +126,11 @@ def stage(
     asynchronous = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
     if blocking and asynchronous:
         raise InvalidPipeline(f"{fn!r} is async: blocking=True is for plain functions, which run in a thread then")
+    if per_node is not None and not _is_count(per_node):
+        raise InvalidPipeline(f"per_node must be an int of at least 1, not {per_node!r}")
+    elsewhere = on is not None or per_node is not None
+    if elsewhere and workers != 1:
+        raise InvalidPipeline(f"workers={workers!r}: a stage that runs on nodes has per_node={workers!r}")
     if not _is_count(workers):
         raise InvalidPipeline(f"workers must be an int of at least 1, not {workers!r}")
     if on_error not in get_args(OnError):
@@ -119,9 +141,10 @@ def stage(
         raise InvalidPipeline(
             f"window={window!r}: it is for ordered stages, and must be an int of at least `workers`, which is {workers}"
         )
-    keeps_order = ordered and workers > 1  # one worker keeps it by itself
+    keeps_order = ordered and (workers > 1 or elsewhere)  # one worker keeps it by itself
     places = (WINDOW_PER_WORKER * workers if window is None else window) if keeps_order else 0
-    return Stage(fn, name or _name_of(fn), workers, places, on_error, retry, blocking, asynchronous)
+    per_node = (per_node or 1) if elsewhere else 0
+    return Stage(fn, name or _name_of(fn), workers, places, on_error, retry, blocking, asynchronous, on, per_node)
 
 
 def _is_count(value: object) -> bool:

@@ -19,7 +19,7 @@ from ..channels.flavors.base import Flavor
 from ..channels.sender import Sender
 from .errors import StageFailed
 from .order import SKIPPED, Order
-from .stage import DeadLetterItem, Stage
+from .stage import WINDOW_PER_WORKER, DeadLetterItem, Stage
 from .view import StageView
 
 OnDeadLetter = Callable[[DeadLetterItem], object]
@@ -33,12 +33,13 @@ class Work:
 
     __slots__ = (
         "_asynchronous", "_call", "_on_dead_letter", "alive", "done", "failed", "intake", "name", "order", "outlet",
-        "retried", "seconds", "skipped", "stage", "stopping",
+        "retried", "seconds", "skipped", "stage", "stopping", "workers",
     )  # fmt: skip
 
     def __init__(self, stage: Stage[Any, Any], name: str, on_dead_letter: OnDeadLetter | None) -> None:
         self.stage = stage
         self.name = name
+        self.workers = stage.workers
         self.order = Order(stage.window) if stage.window else None
         self.intake: Flavor | None = None  # the channels before and behind the stage, for the view
         self.outlet: Flavor | None = None
@@ -49,6 +50,13 @@ class Work:
         self._call: Callable[[Any], Any] = partial(env.run_in_thread, stage.fn) if stage.blocking else stage.fn
         self._asynchronous = stage.asynchronous or stage.blocking
         self._on_dead_letter = on_dead_letter
+
+    def go(self, call: Callable[[Any], Any], workers: int) -> None:
+        """It runs elsewhere: `call` has an item worked on there, and so many are on their way at a time."""
+        self._call, self._asynchronous = call, True
+        self.workers = workers
+        if self.order is not None:
+            self.order = Order(max(self.stage.window, workers * WINDOW_PER_WORKER))
 
     async def run(self, items: AsyncIterator[Any], out: Sender[Any]) -> None:
         """One worker: until the items end. Raises what ends the pipeline."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import faulthandler
 import io
 import multiprocessing
@@ -20,17 +19,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..channels.errors import ActorparError
+from .ending import die_with_parent, ended, how, with_environment
 from .serving import ChildConfig, serve_until_lost
 
 if TYPE_CHECKING:
     from .output import Output
-
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class Child:
@@ -39,15 +37,13 @@ class Child:
     def __init__(self, config: ChildConfig, output: Output, environment: Mapping[str, str]) -> None:
         context = multiprocessing.get_context("spawn")
         self.name = config.name
-        #: Its exit code, negative for a signal, once it has ended.
-        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.socket, theirs = socket.socketpair()
         streams = [context.Pipe(duplex=False) for _ in (1, 2)]
         passed = [write for _, write in streams]
         # Not a daemon of multiprocessing: those may have no children of their own.
         self._process = context.Process(target=_begin, args=(theirs, *passed, config, os.getpid()), name=config.name)
         try:
-            with _set(environment):
+            with with_environment(environment):
                 self._process.start()
         except BaseException:
             self.socket.close()
@@ -61,31 +57,14 @@ class Child:
         for to, (read, _) in enumerate(streams, 1):
             output.add(os.dup(read.fileno()), config.name, to)
             read.close()
-        self._watch()
+        #: Its exit code, negative for a signal, once it has ended.
+        self.exited: asyncio.Future[int] = ended(self._process)
 
     @property
     def pid(self) -> int:
         """The process."""
         assert self._process.pid is not None
         return self._process.pid
-
-    def _watch(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            watched = os.pidfd_open(self.pid)
-        except (AttributeError, OSError):  # no Linux, or an old one; a descendant may keep this one open
-            watched = os.dup(self._process.sentinel)
-
-        def ended() -> None:
-            loop.remove_reader(watched)
-            os.close(watched)
-            self._process.join()
-            code = self._process.exitcode
-            self._process.close()
-            if not self.exited.done():
-                self.exited.set_result(-signal.SIGKILL if code is None else code)
-
-        loop.add_reader(watched, ended)
 
     async def spoke(self) -> bool:
         """Wait until it has said something at its pipe, True, or has ended, False."""
@@ -110,28 +89,7 @@ class Child:
 
     def how(self) -> str:
         """How it has ended, for people."""
-        code = self.exited.result()
-        if code >= 0:
-            return f"exit code {code}"
-        try:
-            return f"killed by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"killed by signal {-code}"
-
-
-@contextlib.contextmanager
-def _set(environment: Mapping[str, str]) -> Iterator[None]:
-    """Have a process that is started inside see these variables."""
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        return how(self.exited.result())
 
 
 # -- in the child
@@ -163,12 +121,3 @@ def _redirect(out: Connection, err: Connection) -> None:
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     faulthandler.enable()
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies; where it cannot, the end of the pipe will do."""
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before
-        os._exit(1)

@@ -23,6 +23,7 @@ from ..channels import env
 from ..nodes.codec.schema import register_portable
 from ..nodes.codec.signature import Signature, signature_of
 from ..nodes.errors import CodecError, NodeDown, NodeError, NotImportable, RemoteError
+from ..nodes.node import GUEST
 from . import messages as m
 from .naming import is_actor, name_of, resolve
 from .process import RemoteProcess
@@ -115,6 +116,10 @@ class Hub:
         ref = self._refs[node, id] = RemoteRef(self, node, id, kind_of(cls), label)
         return ref
 
+    def adopt(self, ref: RemoteRef) -> None:
+        """A reference has come as an argument of this process."""
+        self._refs[ref.node, ref.id] = ref
+
     def _class(self, name: str) -> Any:
         try:
             found = resolve(name, self.served)
@@ -128,26 +133,44 @@ class Hub:
 
     def nodes(self) -> tuple[Member, ...]:
         """The nodes that may be given work, by name: the others, or this one if there are none."""
-        others = sorted(self.node.members.values(), key=lambda member: member.name)
-        return tuple(others) or (self.node.member,)
+        return self._workers() or (self.node.member,)
+
+    def _workers(self) -> tuple[Member, ...]:
+        others = [each for each in self.node.members.values() if GUEST not in each.labels]
+        return tuple(sorted(others, key=lambda member: member.name))
 
     async def wait_for_nodes(self, count: int, timeout: float | None) -> tuple[Member, ...]:
         """Wait until so many other nodes are linked. TimeoutError."""
         changed = asyncio.Event()
-        self.node.watch(lambda _: changed.set())
-        async with asyncio.timeout(timeout):
-            while len(self.node.members) < count:
-                changed.clear()
-                await changed.wait()
+        unwatch = self.node.watch(lambda _: changed.set())
+        try:
+            async with asyncio.timeout(timeout):
+                while len(self._workers()) < count:
+                    changed.clear()
+                    await changed.wait()
+        finally:
+            unwatch()
         return self.nodes()
+
+    def traffic(self) -> dict[str, tuple[int, int]]:
+        """Bytes to and from each node that is linked, by its name."""
+        return {link.name: link.traffic for link in self.node.links.values()}
+
+    def named(self, on: Member | str | None) -> list[Member]:
+        """The nodes that `on` names, by itself, their name or a label; None: all of `nodes`. There may be none."""
+        if on is None:
+            return list(self.nodes())
+        if not isinstance(on, str):
+            return [each for each in (*self.nodes(), self.node.member) if each.node == on.node][:1]
+        if on == self.node.name:
+            return [self.node.member]
+        return [each for each in self.nodes() if each.name == on] or [e for e in self.nodes() if on in e.labels]
 
     def placed(self, on: Member | str) -> bytes | None:
         """The node that `on` names, by itself, its name or a label; None for this one. NodeDown if there is none."""
         if not isinstance(on, str):
             return None if on.node == self.node.id else on.node
-        if on == self.node.name:
-            return None
-        named = [each for each in self.nodes() if each.name == on] or [e for e in self.nodes() if on in e.labels]
+        named = self.named(on)
         if not named:
             known = ", ".join(each.name for each in self.nodes()) or "none"
             raise NodeDown(f"no node has the name or the label {on!r}; there are: {known}", node=on)

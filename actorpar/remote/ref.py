@@ -31,10 +31,10 @@ WINDOW = 1024
 class RemoteRef(ActorRef[Any]):
     """One incarnation of an actor on another node."""
 
-    __slots__ = ("__weakref__", "_hub", "_waiting", "credit", "id", "kind", "label", "node", "reason", "watchers")
+    __slots__ = ("__weakref__", "_waiting", "credit", "hub", "id", "kind", "label", "node", "reason", "watchers")
 
     def __init__(self, hub: Hub, node: bytes, id: bytes, kind: Kind, label: str) -> None:
-        self._hub = hub
+        self.hub = hub
         self.node = node
         self.id = id
         self.kind = kind
@@ -57,17 +57,17 @@ class RemoteRef(ActorRef[Any]):
     def tell(self, method: Callable[..., object], /, *args: Any, **kwargs: Any) -> bool:
         message = self.kind.message(method)
         if self.reason is not None or not self.credit:
-            self._hub.dead_letter(self, message.name, "overflow" if self.reason is None else "dead")
+            self.hub.dead_letter(self, message.name, "overflow" if self.reason is None else "dead")
             return False
         try:
             self._send(message, args, kwargs)
         except NodeDown:
-            self._hub.dead_letter(self, message.name, "noconnection")
+            self.hub.dead_letter(self, message.name, "noconnection")
             return False
         return True
 
     def _send(self, message: Message, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        link = self._hub.link_of(self)
+        link = self.hub.link_of(self)
         names, body, buffers = self._encode(message, args, kwargs, link)
         self.credit -= 1
         count = len(args) if not kwargs else -1
@@ -107,10 +107,10 @@ class RemoteRef(ActorRef[Any]):
         message = self.kind.message(method)
         if self.reason is not None:
             raise self.dead()
-        link = self._hub.link_of(self)
+        link = self.hub.link_of(self)
         names, body, buffers = self._encode(message, args, kwargs, link)
         count = len(args) if not kwargs else _count(message, args, kwargs)
-        question = self._hub.question(self, message)
+        question = self.hub.question(self, message)
         link.call(m.LANE, m.pack(m.Ask(question.op, self.id, message.name, seconds, count, names), body), buffers)
         try:
             async with asyncio.timeout(seconds):
@@ -123,7 +123,7 @@ class RemoteRef(ActorRef[Any]):
                 "ref.within(seconds) sets another deadline"
             ) from None
         finally:
-            self._hub.forget(question)
+            self.hub.forget(question)
 
     def teller(self, method: Callable[..., object], /) -> Any:
         def tell(*args: Any) -> bool:
@@ -158,11 +158,11 @@ class RemoteRef(ActorRef[Any]):
             return
         self.watchers.append(callback)
         if len(self.watchers) == 1:
-            self._hub.watch(self)
+            self.hub.watch(self)
 
     def cancel(self) -> bool:
         """An actor here that was linked to it has ended abnormally."""
-        return self._hub.exit(self)
+        return self.hub.exit(self)
 
     # -- for the hub
 

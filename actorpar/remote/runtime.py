@@ -1,7 +1,8 @@
-"""Which node this process is, where a launcher has made it one."""
+"""Which node this process is, where a launcher has made it one, or another process has started it as its guest."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
 
 _node: Node | None = None
 _serves: tuple[str, ...] = ()
+_invited: Callable[[], Node] | None = None
 
 
 def provide(node: Node | None, serves: tuple[str, ...]) -> None:
@@ -17,8 +19,16 @@ def provide(node: Node | None, serves: tuple[str, ...]) -> None:
     _node, _serves = node, serves
 
 
+def invite(start: Callable[[], Node]) -> None:
+    """This process was given references when it was started: `start` makes the node on which they can be used."""
+    global _invited
+    _invited = start
+
+
 def take(serves: tuple[str, ...]) -> tuple[Node | None, tuple[str, ...]]:
     """The node of this process for a system that starts here, if there is one and no other system has it."""
+    if _node is None and _invited is not None:
+        return _invited(), serves
     if _node is None or _node.references is not None:
         return None, serves
     return _node, (*serves, *_serves)

@@ -21,11 +21,12 @@ import itertools
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .. import env
-from ..errors import ChannelAborted, ChannelBroken, ChannelError, EndOfChannel, WrongLoop
-from ..runqueue import UNBOUND, RunQueue, current, run_queue
+from .. import env, runqueue
+from ..errors import ChannelAborted, ChannelBroken, ChannelError, EndForked, EndOfChannel, WrongLoop
+from ..runqueue import RunQueue, current, run_queue
 from ..statistics import Statistics
 from ..waiters import ENDED, GRANTED, IDLE, Waiter, WaitQueue, count_live, discard, sweep, wake, wake_all
+from .codec import CodecBuffer, close_ends, codec_of
 
 if TYPE_CHECKING:
     from ..end import End
@@ -39,32 +40,6 @@ NOTHING: Final[Any] = type("Nothing", (), {"__repr__": lambda _: "NOTHING"})()
 
 NO_BUFFER = cast("collections.deque[Any]", ())
 NO_WAITERS: WaitQueue = collections.deque()
-
-
-class CodecBuffer(collections.deque[Any]):
-    """A buffer whose items pass through a codec on their way in: ends in them move (NET-20); or for tests (CH-14)."""
-
-    def __init__(self, codec: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self.codec = codec
-
-    def append(self, item: Any, /) -> None:
-        super().append(self.codec(item))
-
-    def extend(self, items: Iterable[Any], /) -> None:
-        super().extend([self.codec(item) for item in items])
-
-
-def mover_of(declared: Any) -> Callable[[Any], Any] | None:
-    from ..carrying import mover_of  # it knows the ends, which know this
-
-    return mover_of(declared)
-
-
-def close_ends(item: Any) -> None:
-    from ..carrying import close_ends
-
-    close_ends(item)
 
 
 _numbers = itertools.count(1)
@@ -103,7 +78,7 @@ class Flavor:
         self.remote: Any = None  # what nodes know of a channel whose ends are on several of them
         self.name = name or f"channel-{next(_numbers)}"
         self.on_undelivered = on_undelivered
-        self.queue: RunQueue = UNBOUND
+        self.queue: RunQueue = runqueue.UNBOUND
         self.buffer = NO_BUFFER  # a deque takes 760 bytes, so it is made at the first use
         self.limit = 0
         self.held = 0
@@ -176,7 +151,7 @@ class Flavor:
         if current.get(queue.loop) is None or env.thread_id() != queue.thread:  # cheaper than to ask for the loop
             self.check_loop()
             queue = self.queue
-            if queue is UNBOUND:
+            if queue is runqueue.UNBOUND:
                 raise WrongLoop(f"{self.name}: no event loop is running in this thread")
         return queue.is_spent()
 
@@ -187,10 +162,12 @@ class Flavor:
         """
         loop = asyncio._get_running_loop()
         owner = self.queue.loop
+        if self.queue.forked:
+            raise EndForked(f"{self.name}: {EndForked.advice}")
         if owner is loop:
             if self.buffer is NO_BUFFER:
                 self.open()
-        elif self.queue is UNBOUND:
+        elif self.queue is runqueue.UNBOUND:
             self.bind(run_queue(loop))
         elif loop is not None or owner.is_running():
             raise WrongLoop(
@@ -207,7 +184,7 @@ class Flavor:
 
     def open(self) -> None:
         """Allocate the buffer; nothing else is needed before the first item."""
-        self.codec = env.codec or (None if self.declared is Any else mover_of(self.declared))
+        self.codec = codec_of(self.declared)
         self.buffer = collections.deque() if self.codec is None else CodecBuffer(self.codec)
         if self.failure is None:
             self.limit = self.room()
@@ -401,7 +378,7 @@ class Flavor:
 
     def expects_close(self) -> bool:
         """True while a handle that is dropped would leave somebody waiting (CH-25)."""
-        return self.failure is None
+        return self.failure is None and not self.queue.forked
 
     def is_served_outside(self) -> bool:
         """True while somebody who is no process or task of the loop may send or receive (CH-61)."""

@@ -104,14 +104,41 @@ class Signature:
         body, buffers = schema.encode([args], port)
         return names, body, buffers
 
+    def encode_calls(self, calls: list[tuple[Any, ...]], port: Port) -> tuple[bytes, Any]:
+        """Body and buffers of several calls with equally many plain arguments each. Raises as `encode` does."""
+        schema = self._schema(len(calls[0]), ())
+        for args in calls:
+            for check, value in zip(self._checks, args, strict=False):
+                if check is not None:
+                    check(value)
+        if self._rest is not None:
+            plain = len(self._plain)
+            calls = [(*args[:plain], list(args[plain:])) for args in calls]
+        return schema.encode(calls, port)
+
+    def count(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+        """How many plain arguments a call has once those by name stand in their places. TypeError: they do not fit."""
+        if not kwargs and len(args) == len(self._plain) and not self._named:
+            return len(args)
+        return len(self._signature.bind(*args, **kwargs).args)
+
     def decode(self, count: int, names: tuple[str, ...], body: Any, buffers: list[Any], port: Port) -> Any:
         """Positional arguments and those by name. CodecError."""
-        sets = self._schema(count, names).decode(body, buffers, port)
-        if len(sets) != 1:
-            raise CodecError(f"{self.name}: {len(sets)} sets of arguments")
-        values = sets[0]
+        calls = self.decode_calls(count, names, body, buffers, port)
+        if len(calls) != 1:
+            raise CodecError(f"{self.name}: {len(calls)} sets of arguments")
+        return calls[0]
+
+    def decode_calls(
+        self, count: int, names: tuple[str, ...], body: Any, buffers: list[Any], port: Port
+    ) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        """The same for several calls. CodecError."""
+        calls = self._schema(count, names).decode(body, buffers, port)
         if not names and self._rest is None:
-            return values, {}
+            return [(values, {}) for values in calls]
+        return [self._arguments(count, names, values) for values in calls]
+
+    def _arguments(self, count: int, names: tuple[str, ...], values: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args = values[: min(count, len(self._plain))]
         rest = len(args)
         if self._rest is not None:

@@ -62,6 +62,10 @@ class Inlet:
         peer.ends[self.alias] = self
         peer.control(ops.Open(self.alias, self.channel, nonce))
 
+    @property
+    def unsaid(self) -> bool:
+        return self.closed and not self.opened
+
     def introduce(self, nonce: bytes, node: bytes) -> None:
         """A handle of this end goes to `node`; if it is the last, what lies here goes back before (NET-21, NET-22)."""
         if self.core.receiver_count == 1 and self.opened:

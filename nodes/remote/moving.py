@@ -30,6 +30,7 @@ from .meeting import MeetingOutlet, OutletRendezvous
 from .meeting_home import HomeRendezvous, MeetingHome
 from .outlet import Outlet
 from .seeking import InletRendezvous, MeetingInlet
+from .sender_stub import SenderStub
 from .table import check_alias
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ def export(table: ChannelTable, end: End, to: Peer) -> bytes:
     core = end.core
     if isinstance(core, Refusing):
         raise core.refusal()
+    core.check_loop()
     home_here(table, core)
+    if to.secluded:
+        _keep_home(core)
     remote = core.remote
     if isinstance(end, Sender):
         description = _export_sender(table, core, to)
@@ -88,6 +92,26 @@ def export(table: ChannelTable, end: End, to: Peer) -> bytes:
         description = _introduce_receiver(table, core, to)
     end.core = MOVED_AWAY
     return _encode(description)
+
+
+def _keep_home(core: Flavor) -> None:
+    """An end goes to a node that no other one reaches: so its channel has to be at home here, and stay."""
+    if not isinstance(core.remote, Home):
+        raise CodecError(
+            f"{core.name} is at home on another node, and only an end whose channel is at home here can be passed to "
+            "a process of your own; send the items on through a channel that this process has opened"
+        )
+    core.remote.pinned = True
+
+
+def take_back(table: ChannelTable, end: End, core: Flavor, data: bytes) -> None:
+    """Undo `export` to a secluded node that will not come. The handle has its channel again."""
+    description = _decode(data)
+    stub = table.expected(description.channel, description.nonce)
+    stub.forget()
+    if isinstance(stub, SenderStub):
+        stub.release(stub.credit)
+    end.core = core
 
 
 def home_here(table: ChannelTable, core: Flavor) -> None:
@@ -183,10 +207,7 @@ def _export_ended(table: ChannelTable, core: Flavor, to: Peer) -> Description:
 
 def accept(table: ChannelTable, data: bytes, declared: Any, peer: Peer) -> End:
     """Make a handle of an end that came from `peer`. CodecError: the description is none, or of another type."""
-    try:
-        description = _decode(data)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise CodecError(f"this describes no end of a channel: {error}") from None
+    description = described(data)
     schema = schema_of(declared)
     if description.item != schema.name and not _is_any(schema) and description.item != schema_of(Any).name:
         raise CodecError(f"{description.name} carries {description.item}, and {schema.name} is declared here")
@@ -194,25 +215,45 @@ def accept(table: ChannelTable, data: bytes, declared: Any, peer: Peer) -> End:
         check_alias(peer, description.alias)
         return _accept_home(table, description, declared, peer)
     home = table.peer(description.home)
-    if description.role == SENDER:
-        core = _new_core(table, description, declared, _AWAY_SENDERS)
-        if core.capacity != math.inf:
-            core.limit = 0
-        core.plain = False
-        outlet = core.remote = _new_outlet(table, core, description.channel, schema)
-        outlet.hidden = description.credit
-        outlet.open(home, description.nonce)
-        outlet.park()
-        return Sender(core)
-    meets = description.capacity == 0
-    inlet_core, kind = (InletRendezvous, MeetingInlet) if meets else (InletBounded, Inlet)
-    core = inlet_core(_capacity(description), name=description.name, declared=declared)
+    core = new_core(description, declared)
     core.bind(table.queue)
-    inlet = core.remote = kind(table, core, description.channel, schema)
+    go_live(table, core, description, home)
+    return Sender(core) if description.role == SENDER else Receiver(core)
+
+
+def described(data: bytes) -> Description:
+    """An end on its way. CodecError."""
+    try:
+        return _decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise CodecError(f"this describes no end of a channel: {error}") from None
+
+
+def new_core(description: Description, declared: Any) -> Flavor:
+    """The channel as the handles of an end that is away will see it; bound to no loop yet, one handle on each side."""
+    if description.role == SENDER:
+        return _new_core(description, declared, _AWAY_SENDERS)
+    kind = InletBounded if description.capacity else InletRendezvous
+    return kind(_capacity(description), name=description.name, declared=declared)
+
+
+def go_live(table: ChannelTable, core: Flavor, description: Description, home: Peer) -> Inlet | Outlet:
+    """Present an end to its home. The channel is bound to the loop, and nothing was done with it yet."""
     core.watched = True
     core.plain = False
-    inlet.open(home, description.nonce)
-    return Receiver(core)
+    schema = schema_of(core.declared)
+    if description.role == RECEIVER:
+        kind = Inlet if description.capacity else MeetingInlet
+        inlet = core.remote = kind(table, core, description.channel, schema)
+        inlet.open(home, description.nonce)
+        return inlet
+    if core.capacity != math.inf:
+        core.limit = 0
+    outlet = core.remote = _new_outlet(table, core, description.channel, schema)
+    outlet.hidden = description.credit
+    outlet.open(home, description.nonce)
+    outlet.park()
+    return outlet
 
 
 def _is_any(schema: Any) -> bool:
@@ -227,8 +268,7 @@ def _capacity(description: Description) -> float:
     return math.inf if description.capacity < 0 else description.capacity
 
 
-def _new_core(table: ChannelTable, description: Description, declared: Any, kinds: tuple[Any, Any, Any]) -> Flavor:
-    """A channel of the description, bound to this loop; one handle on each side."""
+def _new_core(description: Description, declared: Any, kinds: tuple[Any, Any, Any]) -> Flavor:
     rendezvous, bounded, lossy = kinds
     capacity = _capacity(description)
     options: dict[str, Any] = {"name": description.name, "declared": declared, "redeliver": description.redeliver}
@@ -237,14 +277,14 @@ def _new_core(table: ChannelTable, description: Description, declared: Any, kind
         core = lossy(capacity, description.policy, **options)
     else:
         core = bounded(capacity, **options) if capacity else rendezvous(**options)
-    core.bind(table.queue)
-    core.watched = True
     return core
 
 
 def _accept_home(table: ChannelTable, description: Description, declared: Any, peer: Peer) -> End:
     """The channel is at home here from now on; all its slots are credit of the end where it was before."""
-    core = _new_core(table, description, declared, _AT_HOME)
+    core = _new_core(description, declared, _AT_HOME)
+    core.bind(table.queue)
+    core.watched = True
     home = core.remote = _new_home(table, core, description.channel)
     credit = 0
     if description.capacity >= 0 and description.policy == "wait":

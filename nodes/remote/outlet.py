@@ -80,6 +80,10 @@ class Outlet:
         if nonce is not None:
             peer.control(ops.Open(self.alias, self.channel, nonce))
 
+    @property
+    def unsaid(self) -> bool:
+        return bool(self.backlog or self.core.buffer)
+
     def adopt_waiting(self) -> None:
         """The home was here until now: what is in the buffer follows it, and who waits to send waits for credit."""
         self.park()

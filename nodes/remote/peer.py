@@ -31,6 +31,10 @@ class Away(Protocol):
         """The node of the other side is gone for good."""
 
     @property
+    def unsaid(self) -> bool:
+        """True while this end has something to say that it could not yet."""
+
+    @property
     def schema(self) -> Schema:
         """How items of this end are written."""
 
@@ -42,6 +46,8 @@ class Peer(Protocol):
     node: bytes
     #: Its name, for people.
     name: str
+    #: True if no other node can reach it: no home moves there.
+    secluded: bool
     #: The ends on this link, by alias.
     ends: dict[int, Away]
 

@@ -44,6 +44,10 @@ class ReceiverStub:
     def schema(self) -> Schema:
         return self.home.schema
 
+    @property
+    def unsaid(self) -> bool:
+        return False
+
     def open(self, peer: Peer, alias: int) -> None:
         """The end has presented itself."""
         self.peer, self.alias = peer, alias

@@ -108,6 +108,10 @@ class ChannelTable:
             self._early_of[early[0]] -= 1
         return early
 
+    def expected(self, channel: bytes, nonce: bytes) -> SenderStub | ReceiverStub:
+        """What waits for the end that was announced under this nonce."""
+        return self._expected[channel, nonce]
+
     def forget(self, channel: bytes, nonce: bytes) -> None:
         """The end will not come any more, or is gone."""
         self._expected.pop((channel, nonce), None)

@@ -142,8 +142,8 @@ CHOICES = [
         "CH-47",
         SELECT,
         "a cancelled select keeps what it was promised",
-        "            except BaseException:\n                self._leave(None)\n",
-        "            except BaseException:\n",
+        "its waiter serves the next wait: no claim may find it live\n                self._leave(None)\n",
+        "its waiter serves the next wait: no claim may find it live\n",
     ),
     Mutant(
         "CH-48",

@@ -46,8 +46,8 @@ CROSSINGS = [
         "CH-60",
         BASE,
         "senders are counted as receivers",
-        "            self.sender_count,\n            self.receiver_count,\n",
-        "            self.receiver_count,\n            self.sender_count,\n",
+        "len(self.buffer), self.sender_count, self.receiver_count,",
+        "len(self.buffer), self.receiver_count, self.sender_count,",
     ),
     Mutant(
         "CH-63",

@@ -147,7 +147,7 @@ FLOW = [
         "            if self.senders:\n                self.slot_freed()\n            return item",
         "            return item",
     ),
-    Mutant("CH-14", BASE, "the codec is not used", " if env.codec is None else CodecBuffer(env.codec)", ""),
+    Mutant("CH-14", BASE, "the codec is not used", " if self.codec is None else CodecBuffer(self.codec)", ""),
     Mutant(
         "CH-15",
         RECEIVER,

@@ -26,6 +26,7 @@ class MemoryPeer:
         self.world, self.near, self.far = world, near, far
         self.node = world.ids[far]
         self.name = f"node-{far}"
+        self.secluded = False
         self.ends: dict[int, Any] = {}
         self.back: MemoryPeer = self  # what `far` says to `near`; set by the world
         self._aliases = itertools.count(first_alias, 2)
