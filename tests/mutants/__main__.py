@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--sample", type=int, metavar="N", help="try only N bugs, chosen by the seed")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="choose other bugs for --sample")
-    parser.add_argument("--only", type=rule, metavar="RULE", help="try only the bugs of one rule, as CH-7 or AC-34")
+    parser.add_argument("--only", type=rule, metavar="RULE", help="try only the bugs of one rule, as CH-7, or of all, as NET")
     options = parser.parse_args(arguments)
     mutants = choose(options.sample, options.seed, options.only)
     if not mutants:
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def choose(sample: int | None, seed: int, only: str | None) -> list[Mutant]:
     """The bugs to try, in the order of the table."""
-    mutants = [mutant for mutant in MUTANTS if only is None or rule(mutant.rule) == only]
+    mutants = [mutant for mutant in MUTANTS if only is None or only in (mutant.rule, mutant.rule.partition("-")[0])]
     if sample is not None and sample < len(mutants):
         chosen = set(random.Random(seed).sample(range(len(mutants)), sample))
         mutants = [mutant for place, mutant in enumerate(mutants) if place in chosen]
@@ -56,11 +56,11 @@ def choose(sample: int | None, seed: int, only: str | None) -> list[Mutant]:
 
 
 def rule(text: str) -> str:
-    """CH-07 for CH-07, CH-7, ch7 and 7; AC-34 for AC-34 and ac34."""
-    found = re.fullmatch(r"(CH|AC|)-?(\d+)", text.upper())
-    if found is None:
+    """CH-07 for CH-07, CH-7, ch7 and 7; AC-34 for AC-34 and ac34; NET for net, which is all of them."""
+    found = re.fullmatch(r"(CH|AC|NET|)-?(\d*)", text.upper())
+    if found is None or not any(found.groups()):
         raise ValueError(f"{text!r} is no rule")
-    return f"{found[1] or 'CH'}-{int(found[2]):02}"
+    return f"{found[1] or 'CH'}-{int(found[2]):02}" if found[2] else found[1]
 
 
 def judge(mutants: list[Mutant], folder: Path) -> Iterator[Verdict]:

@@ -6,9 +6,11 @@ from .actors import ACTORS
 from .choices import CHOICES
 from .crossings import CROSSINGS
 from .endings import ENDINGS
+from .ends_away import ENDS_AWAY
 from .flow import FLOW
+from .links import LINKS
 from .mutant import Mutant
 from .restarting import RESTARTING
 from .supervision import SUPERVISION
 
-MUTANTS: list[Mutant] = [*FLOW, *ENDINGS, *CHOICES, *CROSSINGS, *ACTORS, *SUPERVISION, *RESTARTING]
+MUTANTS: list[Mutant] = [*FLOW, *ENDINGS, *CHOICES, *CROSSINGS, *ACTORS, *SUPERVISION, *RESTARTING, *ENDS_AWAY, *LINKS]

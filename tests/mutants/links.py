@@ -1,0 +1,178 @@
+"""Bugs in sessions and links (NET-30 to NET-47)."""
+
+from __future__ import annotations
+
+from .mutant import FRAME, HANDSHAKE, INBOUND, LIVENESS, OUTBOUND, REMOTE_SERVING, Mutant
+
+LINKS = [
+    Mutant(
+        "NET-30",
+        HANDSHAKE,
+        "of two links that are opened at once the one of the lesser id stays",
+        "        if theirs.node < mine.node:",
+        "        if theirs.node > mine.node:",
+    ),
+    Mutant(
+        "NET-30",
+        HANDSHAKE,
+        "a second link is taken beside the first",
+        '    elif known.session:\n        raise refused("duplicate")\n',
+        "",
+    ),
+    Mutant(
+        "NET-31",
+        HANDSHAKE,
+        "nodes of other code are welcome",
+        '    if theirs.app != mine.app:\n        raise refused("app")\n',
+        "",
+    ),
+    Mutant(
+        "NET-31",
+        HANDSHAKE,
+        "a node links to itself",
+        '    if theirs.node == mine.node:\n        raise refused("self")\n',
+        "",
+    ),
+    Mutant(
+        "NET-31",
+        FRAME,
+        "large frames are read before the handshake",
+        "self._check(size <= GREETING and HELLO",
+        "self._check(size <= PLAIN and HELLO",
+    ),
+    Mutant(
+        "NET-32",
+        OUTBOUND,
+        "what is retained is not counted",
+        "            self.unacked += size\n",
+        "",
+    ),
+    Mutant(
+        "NET-32",
+        OUTBOUND,
+        "over a pipe frames are retained for ever",
+        "        if self.resumable:\n            self._retained.append",
+        "        if True:\n            self._retained.append",
+    ),
+    Mutant(
+        "NET-33",
+        OUTBOUND,
+        "what the peer lacks is not sent again",
+        "        self._again = collections.deque(parts for parts, _ in self._retained)",
+        "        self._again = collections.deque()",
+    ),
+    Mutant(
+        "NET-33",
+        INBOUND,
+        "a frame that came twice is taken twice",
+        "            self.duplicates += 1\n            return False",
+        "            self.duplicates += 1\n            return True",
+    ),
+    Mutant(
+        "NET-33",
+        INBOUND,
+        "a gap is passed over",
+        "        if 0 < seq < self.next_seq:",
+        "        if seq != self.next_seq:",
+    ),
+    Mutant(
+        "NET-34",
+        OUTBOUND,
+        "an acknowledgement drops one frame too many",
+        "        for _ in range(next_seq - self.next_seq + len(retained)):",
+        "        for _ in range(min(next_seq - self.next_seq + len(retained) + 1, len(retained))):",
+    ),
+    Mutant(
+        "NET-36",
+        HANDSHAKE,
+        "any session is resumed",
+        "    if known.session and theirs.session == known.session:",
+        "    if known.session:",
+    ),
+    Mutant(
+        "NET-37",
+        FRAME,
+        "a fragment is told as whole when part of it came",
+        "            if not self._target:\n                self._target = None\n"
+        "                self._fragment_done(messages)",
+        "            if self._target is not None:\n                self._target = None\n"
+        "                self._fragment_done(messages)",
+    ),
+    Mutant(
+        "NET-38",
+        OUTBOUND,
+        "a large message goes in one piece while others wait",
+        "            size = min(rest, FRAGMENT_SHARED)",
+        "            size = rest",
+    ),
+    Mutant(
+        "NET-38",
+        OUTBOUND,
+        "a lane keeps its turn until it is empty",
+        "        lane.deficit += QUANTUM\n        del self._lanes[number]\n        self._lanes[number] = lane",
+        "        lane.deficit += QUANTUM",
+    ),
+    Mutant(
+        "NET-39",
+        OUTBOUND,
+        "control waits for acknowledgements like data",
+        "        while self._control:",
+        "        while self._control and self.unacked < self._unacked_limit:",
+    ),
+    Mutant(
+        "NET-40",
+        FRAME,
+        "the reader takes frames of any size",
+        "self._check(size <= PLAIN and not zero and flags in (0, TABLE, BEGIN)",
+        "self._check(not zero and flags in (0, TABLE, BEGIN)",
+    ),
+    Mutant(
+        "NET-41",
+        LIVENESS,
+        "time in which this loop was blocked counts as silence",
+        "            self._heard += min(late, now - self._heard)  # nobody listened: that was no silence\n",
+        "",
+    ),
+    Mutant(
+        "NET-41",
+        LIVENESS,
+        "a stall is told with each heartbeat",
+        "if self._stalled and not stalled else []",
+        "if self._stalled else []",
+    ),
+    Mutant(
+        "NET-41",
+        LIVENESS,
+        "a heartbeat goes although something was written",
+        "        if now - self._wrote >= self._interval:",
+        "        if now - self._wrote >= 0:",
+    ),
+    Mutant(
+        "NET-42",
+        LIVENESS,
+        "down is told again and again",
+        "        if self.is_down:\n            return []\n        news",
+        "        news",
+    ),
+    Mutant(
+        "NET-42",
+        HANDSHAKE,
+        "a newer incarnation is refused like an older one",
+        "theirs.incarnation < known.incarnation:",
+        "theirs.incarnation != known.incarnation:",
+    ),
+    Mutant(
+        "NET-43",
+        HANDSHAKE,
+        "an incarnation that is down may come back",
+        "    if theirs.incarnation <= known.down or",
+        "    if",
+    ),
+    Mutant(
+        "NET-47",
+        REMOTE_SERVING,
+        "a reject arrives as a failure of the handler",
+        '            self._fail(link, op, "reject", error)',
+        '            self._fail(link, op, "handler", error)',
+    ),
+]
