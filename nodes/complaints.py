@@ -15,15 +15,16 @@ QUIET: Final = 1.0
 
 
 class Complaints:
-    """Counts into `counters`, by kind."""
+    """Of one node."""
 
-    def __init__(self, counters: collections.Counter[str]) -> None:
-        self._counters = counters
+    def __init__(self) -> None:
+        #: How often what has happened.
+        self.counters: collections.Counter[str] = collections.Counter()
         self._logged: dict[str, float] = {}
 
     def note(self, kind: str, text: str, *values: object, count: int = 1) -> None:
         """So many of a kind have happened; `text` with `values` says what the last one was."""
-        self._counters[kind] += count
+        self.counters[kind] += count
         now = env.clock()
         if now - self._logged.get(kind, -QUIET) >= QUIET:
             self._logged[kind] = now

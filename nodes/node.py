@@ -8,7 +8,6 @@ Invariants
 
 from __future__ import annotations
 
-import collections
 import logging
 import os
 import platform
@@ -21,7 +20,6 @@ from actorpar.channels.runqueue import run_queue
 
 from . import address as addresses
 from .codec import audit
-from .complaints import Complaints
 from .dialer import Dialer
 from .door import Door, listen_at_one_place, member_of
 from .errors import NodeDown, ProtocolError, Unreachable
@@ -96,8 +94,8 @@ class Node:
         self.table = ChannelTable(self.id, self.queue, self.peer)
         self.links: dict[bytes, Link] = {}
         self.members: dict[bytes, Member] = {}
-        self.counters: collections.Counter[str] = collections.Counter()
-        self.complaints = Complaints(self.counters)
+        self.complaints = self.table.complaints
+        self.counters = self.complaints.counters
         self.references: References | None = None
         #: Called with messages to actors: link, lane, body, buffers.
         self.on_call: Callable[[Link, int, Any, list[Any]], None] | None = None

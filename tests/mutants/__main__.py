@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--sample", type=int, metavar="N", help="try only N bugs, chosen by the seed")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="choose other bugs for --sample")
-    parser.add_argument("--only", type=rule, metavar="RULE", help="try only the bugs of one rule, as CH-7, or of all, as NET")
+    parser.add_argument(
+        "--only", type=rule, metavar="RULE", help="try only the bugs of one rule, as CH-7, or of all, as NET"
+    )
     options = parser.parse_args(arguments)
     mutants = choose(options.sample, options.seed, options.only)
     if not mutants:
