@@ -206,7 +206,7 @@ ENDS_AWAY = [
         "NET-24",
         TABLE,
         "an end that nobody announced waits for ever",
-        '            self._refuse(peer, op, "no such channel is at home here")',
+        '            self._refuse(peer, op.alias, "no such channel is at home here")',
         "            pass",
     ),
     Mutant(
