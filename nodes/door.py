@@ -42,7 +42,7 @@ class Door:
         return self.answer(stream, resumable=True)
 
     def answer(self, stream: Stream, *, resumable: bool, deadline: float | None = DEADLINE) -> Greeting:
-        """Wait for HELLO on a connection, and answer it."""
+        """Wait for HELLO on a connection, for so many seconds, and answer it."""
         node = self._node
 
         def heard(greeting: Greeting, them: Hello) -> Link:

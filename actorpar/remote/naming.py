@@ -76,9 +76,8 @@ def _found(name: str, served: Iterable[str] | None) -> Any:
     except Exception as error:  # an import runs the program's code, which may raise anything
         raise NotImportable(f"{name!r} cannot be imported here: {type(error).__name__}: {error}") from None
     # A process that multiprocessing has started knows its program by two names.
-    if getattr(found, "__module__", None) not in (module, *(("__mp_main__",) if module == "__main__" else ())):
-        raise NotImportable(f"{name} was not defined there")
-    if getattr(found, "__qualname__", None) != path:
+    homes = (module, "__mp_main__") if module == "__main__" else (module,)
+    if getattr(found, "__module__", None) not in homes or getattr(found, "__qualname__", None) != path:
         raise NotImportable(f"{name} was not defined there under that name")
     return found
 

@@ -56,6 +56,7 @@ class Wire:
     tls = None
     sent = received = 0
     is_closed = False
+    sent = received = 0
 
     def write(self, buffers: list[Any]) -> bool:
         return True

@@ -14,7 +14,6 @@ from .mutant import (
     OUTLET,
     OWNERSHIP,
     RECEIVER_STUB,
-    SCHEMA,
     SEEKING,
     SELECT,
     SENDER_STUB,
@@ -232,9 +231,9 @@ ENDS_AWAY = [
     ),
     Mutant(
         "NET-08",
-        SCHEMA,
-        "a batch with one bad item is wholly refused",
-        "        items = self.decode_each(body, buffers, port)\n        for item in items:",
-        "        items = self.decode_each(body, buffers, port)\n        for item in ():",
+        SENDER_STUB,
+        "an item that was none of the declared type keeps its credit",
+        "        if self.counted:\n            core.limit += count\n        if self.lossy:",
+        "        if self.counted:\n            core.limit += len(items)\n        if self.lossy:",
     ),
 ]
