@@ -36,6 +36,8 @@ DEADLOCK_SECONDS = 1.0
 clock: Callable[[], float] = time.perf_counter
 #: Seconds since the epoch, for people and for HTTP dates; never for timers.
 wall_clock: Callable[[], float] = time.time
+#: Seconds of processor time that this process has used.
+cpu_clock: Callable[[], float] = time.process_time
 #: The one source of randomness; seed it to replay a run.
 random = _random.Random()
 #: Identity of the calling thread; the ends bind it when they are imported, for it is on their hot path.

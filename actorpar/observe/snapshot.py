@@ -50,6 +50,34 @@ class ActorRow(TypedDict):
     suspended: bool
 
 
+class NodeRow(TypedDict):
+    """One node, as the system sees it; what it says of itself is None until it has answered once.
+
+    state      up, stalled (its loop is late) or silent; `silence` is seconds since its last byte
+    sent       bytes to it, `received` from it
+    clock      its own monotonic seconds; the rest as in `remote.messages.Looked`
+    """
+
+    name: str
+    host: str
+    pid: int
+    cores: int
+    labels: list[str]
+    state: str
+    silence: float
+    sent: int
+    received: int
+    clock: float | None
+    cpu: float | None
+    rss: int | None
+    load: float | None
+    lag: float | None
+    actors: int | None
+    messages: int | None
+    python: str | None
+    platform: str | None
+
+
 class SystemSnapshot(TypedDict):
     """A system at one moment.
 
@@ -57,6 +85,7 @@ class SystemSnapshot(TypedDict):
     alive      actors that live; `left_out` of them are not in `actors`
     queued     actors that have their turn coming; `handlers` are suspended
     waits      as `observe.waits.Waiting`; suspects: rings among them, by name
+    nodes      this one and the others; none where a system runs without them
     """
 
     format: int
@@ -74,6 +103,7 @@ class SystemSnapshot(TypedDict):
     actors: list[ActorRow]
     waits: list[dict[str, Any]]
     suspects: list[list[str]]
+    nodes: list[NodeRow]
 
 
 def snapshot(system: ActorSystem, actors: int = ACTORS) -> SystemSnapshot:
@@ -99,6 +129,7 @@ def snapshot(system: ActorSystem, actors: int = ACTORS) -> SystemSnapshot:
         actors=[_row(cell, system.root) for cell in cells],
         waits=[asdict(wait) for wait in picture.waits[:WAITS]],
         suspects=[list(ring) for ring in picture.suspects],
+        nodes=[] if system.remote is None else system.remote.looking.rows(),
     )
 
 

@@ -78,10 +78,16 @@ def _chosen(target: str | None) -> Path | None:
 async def _look(path: Path, args: argparse.Namespace) -> int:
     async with Client(path) as client:
         if args.json:
-            print(json.dumps(await client.snapshot(), indent=2))
+            if (found := await client.snapshot())["nodes"]:
+                await env.sleep(ONCE_SECONDS)  # the nodes answer meanwhile
+                found = await client.snapshot()
+            print(json.dumps(found, indent=2))
         elif args.once:
             before = await client.snapshot()
             await env.sleep(ONCE_SECONDS)
+            if before["nodes"]:  # they have answered meanwhile, and their rates take another look
+                before = await client.snapshot()
+                await env.sleep(ONCE_SECONDS)
             print(view.as_text(await client.snapshot(), before, args.sort))
         else:
             await _watch(client, args.sort)

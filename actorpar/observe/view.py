@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from . import nodesview
 from .snapshot import ActorRow, SystemSnapshot
 
 if TYPE_CHECKING:
@@ -150,14 +151,19 @@ def seconds_text(seconds: float) -> str:
 
 def as_text(now: SystemSnapshot, before: SystemSnapshot | None, order: str) -> str:
     """The picture as plain text."""
-    table = [tuple(COLUMNS), *(row.cells for row in rows(now, before, order))]
-    widths = [max(len(cells[column]) for cells in table) for column in range(len(COLUMNS))]
-    lines = [_line(cells, widths) for cells in table]
-    return "\n".join([*headline(now, before), "", *lines, *([""] if footlines(now) else []), *footlines(now)])
+    nodes = [*_lines(nodesview.COLUMNS, nodesview.node_rows(now, before)), ""] if now["nodes"] else []
+    lines = _lines(COLUMNS, [row.cells for row in rows(now, before, order)])
+    return "\n".join([*headline(now, before), "", *nodes, *lines, *([""] if footlines(now) else []), *footlines(now)])
 
 
-def _line(cells: Iterable[str], widths: list[int]) -> str:
-    aligned = zip(cells, widths, COLUMNS.values(), strict=True)
+def _lines(columns: dict[str, str], found: list[tuple[str, ...]]) -> list[str]:
+    table = [tuple(columns), *found]
+    widths = [max(len(cells[column]) for cells in table) for column in range(len(columns))]
+    return [_line(columns, cells, widths) for cells in table]
+
+
+def _line(columns: dict[str, str], cells: Iterable[str], widths: list[int]) -> str:
+    aligned = zip(cells, widths, columns.values(), strict=True)
     return "  ".join(
         f"{text:>{width}}" if way == "right" else f"{text:<{width}}" for text, width, way in aligned
     ).rstrip()
@@ -170,7 +176,8 @@ def as_table(now: SystemSnapshot, before: SystemSnapshot | None, order: str, hei
     from rich.text import Text
 
     found = rows(now, before, order)
-    room = max(1, height - len(headline(now, before)) - len(footlines(now, 1)) - 3)
+    nodes = nodesview.node_rows(now, before)
+    room = max(1, height - len(headline(now, before)) - len(footlines(now, 1)) - 3 - (len(nodes) + 2 if nodes else 0))
     table = Table(box=None, padding=(0, 1), header_style="bold reverse", expand=True)
     for column, way in COLUMNS.items():
         last = column == "in hand"
@@ -185,4 +192,18 @@ def as_table(now: SystemSnapshot, before: SystemSnapshot | None, order: str, hei
         Text(line, "bold red" if line.startswith("DEADLOCK") else "dim", no_wrap=True, overflow="ellipsis")
         for line in footlines(now, max(0, len(found) - room))
     ]
-    return Group(*(Text(line, "bold", no_wrap=True) for line in headline(now, before)), table, *foot)
+    head = [Text(line, "bold", no_wrap=True) for line in headline(now, before)]
+    return Group(*head, *([_node_table(nodes), Text("")] if nodes else []), table, *foot)
+
+
+def _node_table(found: list[tuple[str, ...]]) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1), header_style="bold reverse", expand=True)
+    for column, way in nodesview.COLUMNS.items():
+        table.add_column(column, justify="right" if way == "right" else "left", no_wrap=True)
+    for cells in found:
+        style = nodesview.STYLES.get(cells[1], "")
+        table.add_row(*(Text(text, style if n < 2 else "") for n, text in enumerate(cells)))
+    return table

@@ -124,9 +124,34 @@ class Stop(Envelope, tag=24):
     kill: bool
 
 
+class Look(Envelope, tag=30):
+    """Say how you are: somebody looks at the nodes."""
+
+
+class Looked(Envelope, tag=31):
+    """How a node is.
+
+    clock      its monotonic seconds; `cpu` is the processor time that its process has used until then, in seconds
+    rss        bytes of memory; load: runnable processes of its host, over the last minute
+    lag        seconds by which its loop was late, at the last look
+    actors     that live; `messages` were handled in all
+    """
+
+    clock: float
+    cpu: float
+    rss: int
+    load: float
+    lag: float
+    actors: int
+    messages: int
+    python: str
+    platform: str
+
+
 AnyEnvelope: TypeAlias = (
     Spawn | Started | Returned | Failed | Cancel | Tell | Ask | Room | Watch | Unwatch | Down | Exit | Stop
-)
+    | Look | Looked
+)  # fmt: skip
 
 #: What bytes that are no message make msgspec raise.
 FAILURES: Final = (msgspec.MsgspecError, ValueError, RecursionError)

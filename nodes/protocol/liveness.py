@@ -105,6 +105,11 @@ class Liveness:
         stalled, self._stalled = self._stalled, age >= STALLED_AFTER
         return [Stalled(age)] if self._stalled and not stalled else []
 
+    @property
+    def is_stalled(self) -> bool:
+        """True while the loop over there is late, by the last that was told."""
+        return self._stalled
+
     def silence(self, now: float) -> float:
         """Seconds since the last byte."""
         return now - self._heard

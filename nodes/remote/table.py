@@ -90,9 +90,11 @@ class ChannelTable:
             self.queue.loop.call_later(EARLY_SECONDS, self._expect_no_more, (channel, nonce), stub)
 
     def _expect_no_more(self, key: tuple[bytes, bytes], stub: SenderStub | ReceiverStub) -> None:
+        """Unless it has presented itself: the end is lost if where it goes is, or where it comes from."""
         if self._expected.get(key) is stub:
             try:
                 self.peer(stub.node)
+                self.peer(stub.introduced_by or self.node)
             except Unreachable as error:
                 stub.on_lost(error)
 
@@ -176,8 +178,11 @@ class ChannelTable:
         for key in [key for key, (known, _) in self._early.items() if known is peer]:
             del self._early[key]
         self._early_of.pop(peer, None)
-        for stub in [stub for stub in self._expected.values() if stub.node == peer.node]:
-            stub.on_lost(error)
+        for key, stub in list(self._expected.items()):
+            if stub.node == peer.node:
+                stub.on_lost(error)
+            elif stub.introduced_by == peer.node:  # it may have been sent on before that, and be about to come
+                self.queue.loop.call_later(EARLY_SECONDS, self._expect_no_more, key, stub)
         for end in list(peer.ends.values()):
             end.on_lost(error)
         peer.ends.clear()
