@@ -4,15 +4,12 @@ Invariants
 - Two nodes of one name are two incarnations of one node if certificates prove the name, or if both listen at one
   address: the newer replaces the older, which is down (NET-42), and an older one is refused.
 - Nobody makes this node keep more than MOST_LINKS links.
-- Whatever strangers do, the log has one line of it a second; all are counted.
+- Whatever strangers do, the log has one line of each kind of it a second; all are counted.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
-
-from actorpar.channels import env
 
 from .address import parse
 from .errors import InvalidAddress
@@ -30,12 +27,8 @@ if TYPE_CHECKING:
     from .node import Node
     from .stream import Stream
 
-logger = logging.getLogger("actorpar.nodes")
-
 #: Links that a node has at most; each of them is a connection, and the mesh is full.
 MOST_LINKS: Final = 1024
-#: Seconds for which further refused connections are only counted, after one was logged.
-QUIET: Final = 1.0
 
 
 class Door:
@@ -43,7 +36,6 @@ class Door:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._logged = -QUIET
 
     def accepted(self, stream: Stream) -> Greeting:
         """Somebody has connected to a listener."""
@@ -100,10 +92,7 @@ class Door:
 
     def _refused(self, error: BaseException | None) -> None:
         code = getattr(error, "code", "closed")
-        self._node.counters[f"refused: {code}"] += 1
-        if env.clock() - self._logged >= QUIET:
-            self._logged = env.clock()
-            logger.warning("a connection was refused: %s; more within %g s are only counted", error, QUIET)
+        self._node.complaints.note(f"refused: {code}", "a connection was refused: %s", error)
 
 
 def member_of(hello: Hello) -> Member:

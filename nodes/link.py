@@ -120,8 +120,9 @@ class Link:
         self._wants_flush = False
         self._pump()
         if self.outbound.overrun and not self.is_down:
-            self._node.counters["peers that do not read"] += 1
-            self.down(f"it does not read: {self.outbound.overrun} bytes of control wait for it")
+            why = f"it does not read: {self.outbound.overrun} bytes of control wait for it"
+            self._node.complaints.note("peers that do not read", "the link to %s ends: %s", self.name, why)
+            self.down(why)
 
     @property
     def is_behind(self) -> bool:
@@ -200,8 +201,7 @@ class Link:
 
     def _broken(self, error: ProtocolError) -> None:
         """The peer broke the protocol: it is told why the link ends."""
-        self._node.counters["protocol errors"] += 1
-        logger.warning("the link to %s ends: %s", self.name, error)
+        self._node.complaints.note("protocol errors", "the link to %s ends: %s", self.name, error)
         self.close(f"the protocol was broken: {error}")
 
     def close(self, reason: str) -> None:

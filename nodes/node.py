@@ -8,7 +8,6 @@ Invariants
 
 from __future__ import annotations
 
-import collections
 import logging
 import os
 import platform
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     import asyncio
     import socket
 
-    from .codec.schema import Schema
     from .port import References
     from .remote.peer import Away, Peer
     from .security.binding import Credentials
@@ -96,7 +94,8 @@ class Node:
         self.table = ChannelTable(self.id, self.queue, self.peer)
         self.links: dict[bytes, Link] = {}
         self.members: dict[bytes, Member] = {}
-        self.counters: collections.Counter[str] = collections.Counter()
+        self.complaints = self.table.complaints
+        self.counters = self.complaints.counters
         self.references: References | None = None
         #: Called with messages to actors: link, lane, body, buffers.
         self.on_call: Callable[[Link, int, Any, list[Any]], None] | None = None
@@ -107,8 +106,7 @@ class Node:
         self._down: dict[bytes, int] = {}
         self._loopback: Loopback | None = None
         self.greetings: set[Greeting] = set()  # handshakes that are not over
-        #: Others have declared this node down, and it has closed (NET-42).
-        self.is_fenced = False
+        self.is_fenced = False  # others have declared this node down, and it has closed (NET-42)
         self._door = Door(self)
         self._dialer = Dialer(self)
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
@@ -338,9 +336,8 @@ class Node:
 
     def refused_items(self, end: Away, errors: list[Any]) -> None:
         """Items came that were none of the declared type (NET-8)."""
-        self.counters["items of a wrong type"] += len(errors)
-        schema: Schema = end.schema
-        logger.warning("%d items were no %s and are undelivered: %s", len(errors), schema.name, errors[0])
+        text = "%d items were no %s and are undelivered: %s"
+        self.complaints.note("items of a wrong type", text, len(errors), end.schema.name, errors[0], count=len(errors))
 
     # -- time, and the end
 

@@ -91,14 +91,14 @@ class Home:
             raise ProtocolError("an end was introduced by another kind of end, or twice", code="op")
         if not isinstance(introducer, SenderStub):
             core.receiver_count += 1
-            self.expect_receiver(op.nonce, op.node)
+            self.expect_receiver(op.nonce, op.node).introduced_by = introducer.node
             return
         credit = introducer.hand_over(op.credit)
         if self.outlet is not None:
             self.outlet.introduce(op.nonce, op.node, credit)
             return
         core.sender_count += 1
-        self.expect_sender(op.nonce, op.node, credit)
+        self.expect_sender(op.nonce, op.node, credit).introduced_by = introducer.node
 
     # -- moving away (NET-1)
 

@@ -63,7 +63,8 @@ class MeetingOutlet(Outlet):
         assert self.peer is not None
         try:
             self.peer.items(self.alias, self.schema, [item])
-        except CodecError:
+        except CodecError as error:
+            self.table.report_unsent(self.core.name, error)
             self.peer.items(self.alias, self.schema, [])  # the home waits for what follows the op
             self.core.undelivered((item,))
 

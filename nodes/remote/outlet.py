@@ -191,9 +191,9 @@ class Outlet:
         assert self.peer is not None
         try:
             size = self.peer.items(self.alias, self.schema, items)
-        except CodecError:
+        except CodecError as error:
             if len(items) == 1:
-                self._refuse(items[0])
+                self._refuse(items[0], error)
             else:
                 for item in items:
                     self._send_batch([item])
@@ -202,10 +202,11 @@ class Outlet:
         self.flying += size
         self.item_size = size / len(items) if self.item_size == 0.0 else (7 * self.item_size + size / len(items)) / 8
 
-    def _refuse(self, item: Any) -> None:
+    def _refuse(self, item: Any, error: CodecError) -> None:
         """The item cannot be encoded: its credit is free again, and it is reported (NET-8)."""
         if self.core.limit < UNLIMITED and self.core.failure is None:
             self.core.limit += 1
+        self.table.report_unsent(self.core.name, error)
         self.core.undelivered((item,))
 
     def _keep(self) -> None:

@@ -30,6 +30,7 @@ class ReceiverStub:
         self.home = home
         self.nonce = nonce
         self.node = node
+        self.introduced_by: bytes | None = None  # the node that has sent it on its way, if that is not this one
         self.peer: Peer | None = None
         self.alias = 0
         self.wanted = 0  # items that it waits for and was not promised

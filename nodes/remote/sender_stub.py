@@ -31,6 +31,7 @@ class SenderStub:
         self.home = home
         self.nonce = nonce
         self.node = node
+        self.introduced_by: bytes | None = None  # the node that has sent it on its way, if that is not this one
         self.peer: Peer | None = None
         self.alias = 0
         self.credit = credit  # slots that it may fill: told, or about to be

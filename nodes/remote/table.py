@@ -9,7 +9,6 @@ Invariants
 from __future__ import annotations
 
 import collections
-import logging
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorpar.channels import env
 from actorpar.channels.runqueue import RunQueue
 
+from ..complaints import Complaints
 from ..errors import ProtocolError, Unreachable
 from . import ops
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from .peer import Peer
     from .receiver_stub import ReceiverStub
     from .sender_stub import SenderStub
-
-logger = logging.getLogger("actorpar.nodes")
 
 #: Ends of one peer that may wait for their announcement at a time; and for how many seconds they do, and those that
 #: were announced wait for a node that is not known here.
@@ -51,6 +49,7 @@ class ChannelTable:
         self.peer = peer_of
         #: While somebody has to do with them: an end here, or a stub on a link.
         self.homes: weakref.WeakValueDictionary[bytes, Home] = weakref.WeakValueDictionary()
+        self.complaints = Complaints()
         #: Ops for ends that are gone, and Opens that nobody announced.
         self.stray = 0
         self.refused = 0
@@ -91,9 +90,11 @@ class ChannelTable:
             self.queue.loop.call_later(EARLY_SECONDS, self._expect_no_more, (channel, nonce), stub)
 
     def _expect_no_more(self, key: tuple[bytes, bytes], stub: SenderStub | ReceiverStub) -> None:
+        """Unless it has presented itself: the end is lost if where it goes is, or where it comes from."""
         if self._expected.get(key) is stub:
             try:
                 self.peer(stub.node)
+                self.peer(stub.introduced_by or self.node)
             except Unreachable as error:
                 stub.on_lost(error)
 
@@ -177,15 +178,23 @@ class ChannelTable:
         for key in [key for key, (known, _) in self._early.items() if known is peer]:
             del self._early[key]
         self._early_of.pop(peer, None)
-        for stub in [stub for stub in self._expected.values() if stub.node == peer.node]:
-            stub.on_lost(error)
+        for key, stub in list(self._expected.items()):
+            if stub.node == peer.node:
+                stub.on_lost(error)
+            elif stub.introduced_by == peer.node:  # it may have been sent on before that, and be about to come
+                self.queue.loop.call_later(EARLY_SECONDS, self._expect_no_more, key, stub)
         for end in list(peer.ends.values()):
             end.on_lost(error)
         peer.ends.clear()
 
     def report_undelivered(self, home: Home, items: list[Any]) -> None:
         """Items of a channel whose `on_undelivered` is on another node."""
-        logger.warning("%s: %d items are undelivered", home.core.name, len(items))
+        text = "%s: %d items are undelivered"
+        self.complaints.note("items that nobody received", text, home.core.name, len(items), count=len(items))
+
+    def report_unsent(self, channel: str, error: BaseException) -> None:
+        """An item was accepted and cannot be encoded, or is larger than the peer takes (NET-8, NET-40)."""
+        self.complaints.note("items that cannot go", "%s: an item was not sent and is undelivered: %s", channel, error)
 
     def new_id(self) -> bytes:
         """128 bits that nobody can guess."""

@@ -54,6 +54,7 @@ class Wire:
     """A connection that takes everything."""
 
     tls = None
+    sent = received = 0
     is_closed = False
     sent = received = 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,3 +65,10 @@ def test_a_fault_in_a_link_is_found(monkeypatch: pytest.MonkeyPatch, cls: type, 
         driving.fuzz(target, seeds, 3000, seed=1)
     target.close()
     assert target.findings
+
+
+def test_more_than_ten_million_inputs_were_run_and_none_was_a_finding() -> None:
+    record = json.loads((Path(__file__).parents[2] / "docs" / "fuzzing.json").read_text())
+    assert sum(each["runs"] for each in record["runs"]) > 10_000_000
+    assert {each["target"] for each in record["runs"]} == {"decode", "link"}
+    assert all(each["findings"] == 0 for each in record["runs"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mutant import FRAME, HANDSHAKE, INBOUND, LIVENESS, OUTBOUND, REMOTE_SERVING, Mutant
+from .mutant import DOOR, FRAME, HANDSHAKE, INBOUND, LIVENESS, NODE, OUTBOUND, REMOTE_SERVING, Mutant
 
 LINKS = [
     Mutant(
@@ -126,6 +126,34 @@ LINKS = [
         "data goes before control",
         "        while self._control:\n            body",
         "        while self._control and not self._lanes:\n            body",
+    ),
+    Mutant(
+        "NET-40",
+        INBOUND,
+        "large messages under way may be twice what is allowed",
+        "        if self._held + size > self._limit:",
+        "        if self._held + size > 2 * self._limit:",
+    ),
+    Mutant(
+        "NET-40",
+        DOOR,
+        "a node keeps any number of links",
+        '        if len(node.links) >= MOST_LINKS:\n            raise handshake.refused("limits")\n',
+        "",
+    ),
+    Mutant(
+        "NET-42",
+        DOOR,
+        "whoever listens at an address of another host's own is the same node",
+        "(one.host == other.host or not all(map(_is_local, common)))",
+        "True",
+    ),
+    Mutant(
+        "NET-42",
+        NODE,
+        "a node is replaced by an older incarnation of it",
+        "        if other is not None and other.incarnation < member.incarnation:\n            self._gone",
+        "        if other is not None:\n            self._gone",
     ),
     Mutant(
         "NET-41",

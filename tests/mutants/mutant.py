@@ -55,6 +55,7 @@ WAITGRAPH = "channels/waitgraph.py"
 
 CARRYING = "channels/carrying.py"
 OWNERSHIP = "channels/ownership.py"
+DOOR = "nodes/door.py"
 FRAME = "nodes/protocol/frame.py"
 HANDSHAKE = "nodes/protocol/handshake.py"
 INBOUND = "nodes/protocol/inbound.py"

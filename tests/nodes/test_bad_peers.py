@@ -19,7 +19,7 @@ from actorpar.nodes.foreign import LONGEST, one_line
 from actorpar.nodes.link import Link
 from actorpar.nodes.node import Node
 from actorpar.nodes.protocol import frame as frames
-from actorpar.nodes.remote import moving, ops
+from actorpar.nodes.remote import moving, ops, table
 from tests.nodes.meshed import Mesh, close, mesh, until
 
 _pack = msgspec.msgpack.encode
@@ -210,3 +210,24 @@ def test_a16_a_foreign_text_is_bounded_and_printable(length: int) -> None:
         assert line.isprintable()
         assert len(line) <= LONGEST
     assert one_line("plain ü") == "plain ü"
+
+
+@pytest.mark.parametrize("side", ["sender", "receiver"])
+async def test_net28_an_end_whose_carrier_is_lost_before_it_delivers_is_lost(
+    side: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "EARLY_SECONDS", 0.01)
+    async with mesh(3) as nodes:
+        home, carrier, target = nodes.nodes
+        tx, rx = ap.open_channel[int](4)
+        pinned = (tx if side == "sender" else rx).clone()  # so the home stays where it is
+        moved: Any = nodes.move(tx if side == "sender" else rx, 0, 1, int)
+        await until(lambda: moved.core.remote.opened)
+        pinned.close()
+        moving.export(carrier.table, moved, carrier.peer(target.id))  # what follows never arrives
+        await until(lambda: any(key[1] for key in home.table._expected))
+        await carrier.close()
+        with pytest.raises(ap.ChannelBroken):
+            await asyncio.wait_for(rx.receive() if side == "sender" else _send_until_told(tx), 5)
+        assert not home.table._expected
+        close(rx if side == "sender" else tx)

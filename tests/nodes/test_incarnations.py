@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 import actorpar as ap
@@ -17,6 +18,7 @@ from actorpar.nodes.errors import HandshakeRefused, LinkLost, Unreachable
 from actorpar.nodes.events import NodeFenced, NodeLost
 from actorpar.nodes.node import Node
 from actorpar.nodes.protocol import frame as frames
+from actorpar.nodes.remote import ops
 from actorpar.nodes.remote.ops import Member
 from tests.nodes.meshed import Mesh, close, linked, mesh, until
 from tests.nodes.security.credentials import Safe
@@ -205,3 +207,14 @@ async def test_tls_says_that_nothing_more_follows(safe: Safe) -> None:
     async with Node("alpha", credentials=safe.certificates("ours/alpha")) as alpha:
         await alpha.listen("tcp://127.0.0.1:0")
         assert b"malformed" in await asyncio.to_thread(refused, alpha.listeners[0].address.port)
+
+
+async def test_net42_word_of_an_older_incarnation_changes_nothing() -> None:
+    async with mesh(2, "tcp") as nodes:
+        node, other = nodes.nodes
+        events = seen(node)
+        older = msgspec.structs.replace(other.member, node=b"an older one's id"[:16], incarnation=other.incarnation - 1)
+        node.told(node.links[other.id], ops.Members(0, [older]))
+        assert list(node.members) == [other.id]
+        assert events == []
+        await _carries(nodes)

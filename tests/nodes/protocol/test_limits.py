@@ -53,6 +53,15 @@ def test_net40_no_header_makes_the_reader_allocate_or_misbehave(
     assert inbound._held <= 1 << 20
 
 
+@pytest.mark.parametrize("flags", [0, frames.TABLE, frames.BEGIN])
+@pytest.mark.parametrize("size", [PLAIN + 1, 2**31, 2**32 - 1])
+def test_net40_a_frame_that_is_no_fragment_and_larger_than_64_kib_is_refused_by_its_header(
+    size: int, flags: int
+) -> None:
+    with pytest.raises(ProtocolError, match="makes no sense"):
+        feed(reading(Inbound()), HEADER.pack(size, frames.ITEMS, flags, 0, 1, 1))
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5), st.sampled_from([frames.TABLE, frames.BEGIN]))
 def test_net40_no_table_of_sizes_makes_the_reader_allocate_beyond_the_limit(sizes: list[int], flags: int) -> None:
