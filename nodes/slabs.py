@@ -1,10 +1,8 @@
 """Shared memory that a node lends to the other nodes of its host: large buffers cross without the kernel.
 
-The arena of a node is a few files in /dev/shm that it maps. A buffer is copied into a block of one, or was built there
-(`empty`), and what crosses the link is its descriptor: file, offset, size. The peer maps the file (`borrowed.py`) and
-says when it is done. Files and their pages are used again, for fresh pages cost as much as the copy.
-
-Close the links before the arena: what a peer has not mapped when the files go, it cannot get any more.
+The arena of a process is a few files in /dev/shm that it maps. A buffer is copied into a block of one, or was built
+there (`empty`), and what crosses the link is its descriptor: file, offset, size. The peer maps the file (`borrowed.py`)
+and says when it is done. Files and their pages are used again, for fresh pages cost as much as the copy.
 
 Invariants
 - A block is used again only when nothing here stands on it and every loan of it came back. What a lost borrower may
@@ -14,6 +12,7 @@ Invariants
 - The files are removed at `close` and at the end of the interpreter; those of a process that was killed by
   `shm.sweep`. A fork removes nothing.
 - Finalizers run anywhere, even inside `allocate`: they only append to a deque, which is looked through later.
+- Any thread may ask for memory; a fork has an arena of its own.
 """
 
 from __future__ import annotations
@@ -30,13 +29,18 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, Final
 
+from actorpar.channels import env
+
 from . import shm
 from .errors import OutOfSlabs
-from .shm import FOLDER, Descriptor
+from .shm import FOLDER, LIMIT, Descriptor
 
-#: Bytes that an arena may have in all, and those of a file that serves many blocks.
-LIMIT: Final = 256 << 20
+#: Bytes of a file that serves many blocks.
 SEGMENT: Final = 16 << 20
+#: Bytes of files that are kept while nothing is in use of them, where another one is needed.
+KEPT: Final = 256 << 20
+#: Seconds for which a folder that had no room is not asked for as much again.
+FULL: Final = 1.0
 #: Blocks begin and end at pages.
 PAGE: Final = mmap.PAGESIZE
 
@@ -72,6 +76,7 @@ class _Segment:
         self.offsets: list[int] = []
         self.free: list[tuple[int, int]] = [(0, size)]
         self.owner = os.getpid()
+        self.reached_by: set[Hashable] = set()  # who has mapped it, and reaches it also when its name is gone
         self.file = shm.create(self.path, size)
         try:
             self.memory = shm.map_whole(self.file, size)
@@ -132,21 +137,21 @@ class _Segment:
 
 
 class Arena:
-    """The shared memory of this node. Used by one thread, its loop's; `close` ends it, and arrays in it stay readable.
+    """The shared memory of this process, see `arena`. `close` ends it, and arrays in it stay readable.
 
-    limit   bytes that its files may have together
+    limit   bytes that its files may have together; by default half of what the folder can hold, and at most LIMIT
     folder  where they are; on systems without /dev/shm everything is OutOfSlabs
     """
 
-    def __init__(self, *, limit: int = LIMIT, folder: Path = FOLDER) -> None:
-        self.limit = limit
+    def __init__(self, *, limit: int | None = None, folder: Path = FOLDER) -> None:
+        self.limit = min(shm.capacity(folder) // 2, LIMIT) if limit is None else limit
         self.is_closed = False
-        #: Returns of what was not lent to who returned it.
-        self.stray = 0
         self._folder = folder
         self._segments: dict[str, _Segment] = {}
         self._retired: set[str] = set()  # nothing is taken from these any more
         self._dropped: collections.deque[tuple[str, int]] = collections.deque()
+        self._lock = env.Lock()
+        self._full: tuple[float, int, str] = (0.0, 0, "")  # until when, for how many bytes, and why
         self._close = weakref.finalize(self, _close_all, self._segments)
 
     @property
@@ -157,15 +162,17 @@ class Arena:
     @property
     def used(self) -> int:
         """Bytes of the blocks in use."""
-        self._collect()
+        with self._lock:
+            self._collect()
         return sum(block.size for segment in self._segments.values() for block in segment.blocks.values())
 
     # -- memory to fill
 
     def allocate(self, size: int) -> memoryview:
         """Writable memory of this size, not cleared; it is in use while anything stands on it. OutOfSlabs."""
-        segment, offset = self._take(size)
-        segment.blocks[offset].here += 1
+        with self._lock:
+            segment, offset = self._take(size)
+            segment.blocks[offset].here += 1
         memory = (ctypes.c_char * size).from_buffer(segment.memory, offset)
         finalizer = weakref.finalize(memory, self._dropped.append, (segment.path.name, offset))
         finalizer.atexit = False
@@ -187,9 +194,10 @@ class Arena:
     def put(self, data: Any, borrower: Hashable) -> Descriptor:
         """Copy bytes into a block and lend it; `data` is a buffer of items of one byte. OutOfSlabs."""
         size = len(data)
-        segment, offset = self._take(size)
+        with self._lock:
+            segment, offset = self._take(size)
+            segment.blocks[offset].lend(borrower)
         segment.view[offset : offset + size] = data
-        segment.blocks[offset].lend(borrower)
         return Descriptor(segment.path.name, offset, size)
 
     def lend(self, data: Any, borrower: Hashable) -> Descriptor | None:
@@ -198,35 +206,60 @@ class Arena:
         if view.readonly or not view.nbytes or not view.c_contiguous:
             return None
         address = ctypes.addressof(ctypes.c_char.from_buffer(view.cast("B") if view.format != "B" else view))
-        for name, segment in self._segments.items():
-            offset = address - segment.start
-            if 0 <= offset < segment.size and name not in self._retired:
-                found = segment.block_at(offset)
-                assert found is not None
-                found[1].lend(borrower)
-                return Descriptor(name, offset, view.nbytes)
+        with self._lock:
+            for name, segment in self._segments.items():
+                offset = address - segment.start
+                if 0 <= offset < segment.size and name not in self._retired:
+                    found = segment.block_at(offset)
+                    assert found is not None
+                    found[1].lend(borrower)
+                    return Descriptor(name, offset, view.nbytes)
         return None
 
-    def returned(self, descriptor: Descriptor, borrower: Hashable) -> None:
-        """The borrower is done with it. What it never had is counted as stray."""
-        segment = self._segments.get(descriptor.name)
-        found = None if segment is None else segment.block_at(descriptor.offset)
-        if segment is None or found is None or not found[1].take_back(borrower):
-            self.stray += 1
-            return
-        self._release(descriptor.name, segment, found[0])
+    def returned(self, descriptor: Descriptor, borrower: Hashable) -> bool:
+        """The borrower is done with it. False: it never had it."""
+        with self._lock:
+            segment = self._segments.get(descriptor.name)
+            found = None if segment is None else segment.block_at(descriptor.offset)
+            if segment is None or found is None or not found[1].take_back(borrower):
+                return False
+            self._release(descriptor.name, segment, found[0])
+            return True
+
+    def mapped(self, name: str, borrower: Hashable) -> None:
+        """The borrower reaches this file, whatever becomes of its name."""
+        segment = self._segments.get(name)
+        if segment is not None:
+            segment.reached_by.add(borrower)
+
+    def is_reached(self, borrower: Hashable) -> bool:
+        """True if the borrower reaches everything that was lent to it: the files may be removed."""
+        with self._lock:
+            return all(
+                borrower in segment.reached_by or not any(borrower in block.loans for block in segment.blocks.values())
+                for segment in self._segments.values()
+            )
 
     def lost(self, borrower: Hashable) -> None:
         """The borrower is gone, or is thought to be: what it has is written off, and its files are not used again."""
-        self._collect()
-        for name, segment in list(self._segments.items()):
-            held = [offset for offset, block in segment.blocks.items() if borrower in block.loans]
-            for offset in held:
-                del segment.blocks[offset].loans[borrower]
-                segment.give_back(offset)
-            if held:
-                segment.unlink()
-                self._retired.add(name)
+        with self._lock:
+            self._collect()
+            for name, segment in list(self._segments.items()):
+                segment.reached_by.discard(borrower)
+                held = [offset for offset, block in segment.blocks.items() if borrower in block.loans]
+                for offset in held:
+                    del segment.blocks[offset].loans[borrower]
+                    segment.give_back(offset)
+                if held:
+                    segment.unlink()
+                    self._retired.add(name)
+                    self._drop_if_idle(name, segment)
+
+    def trim(self) -> None:
+        """Remove the files that nobody uses. Those of arrays that live here stay."""
+        with self._lock:
+            self._collect()
+            for name, segment in list(self._segments.items()):
                 self._drop_if_idle(name, segment)
 
     # -- inside
@@ -249,17 +282,22 @@ class Arena:
     def _new_segment(self, size: int) -> _Segment:
         size = max(size, min(SEGMENT, self.limit))
         for name, idle in list(self._segments.items()):
-            if self.size + size <= self.limit:
+            if self.size + size <= min(self.limit, KEPT):
                 break
             self._drop_if_idle(name, idle)
         if self.size + size > self.limit:
             raise OutOfSlabs(
                 f"{size} bytes more than the {self.size} of {self.limit} that are lent: send it by the link"
             )
+        until, too_much, why = self._full
+        if size >= too_much and env.clock() < until:
+            raise OutOfSlabs(why)
         try:
             segment = _Segment(self._folder, size)
         except OSError as error:
-            raise OutOfSlabs(f"{self._folder} has no room for {size} bytes: {error.strerror}") from error
+            why = f"{self._folder} has no room for {size} bytes: {error.strerror}"
+            self._full = env.clock() + FULL, size, why
+            raise OutOfSlabs(why) from error
         self._segments[segment.path.name] = segment
         return segment
 
@@ -285,13 +323,40 @@ class Arena:
 
     def close(self) -> None:
         """Remove all files. What a borrower has mapped it keeps; what it has not, it cannot get any more."""
-        if self.is_closed:
-            return
-        self.is_closed = True
-        self._close()
-        self._segments.clear()
+        with self._lock:
+            if not self.is_closed:
+                self.is_closed = True
+                self._close()
+                self._segments.clear()
 
 
 def _close_all(segments: dict[str, _Segment]) -> None:
     for segment in segments.values():
         segment.close()
+
+
+_arenas: list[Arena] = []  # of this process: none, or one
+os.register_at_fork(after_in_child=_arenas.clear)
+
+
+def arena() -> Arena:
+    """The shared memory of this process, made when it is first asked for."""
+    if not _arenas:
+        _arenas.append(Arena())
+    return _arenas[0]
+
+
+def trim() -> None:
+    """Remove the files of this process that nobody uses."""
+    for each in _arenas:
+        each.trim()
+
+
+def empty_shared(shape: int | tuple[int, ...], dtype: Any = float) -> Any:
+    """A numpy array, not cleared, in memory that the nodes of this host share: sent to one of them, it is not copied.
+
+    What is sent is the receiver's: it may write to it, and so may whoever else it is sent to. Its memory is free when
+    the last array on it is gone, here and there. TypeError: a dtype with references. OutOfSlabs: there is no room; an
+    array of `numpy.empty` does as well, and is copied.
+    """
+    return arena().empty(shape, dtype)
