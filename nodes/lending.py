@@ -28,7 +28,7 @@ from actorpar.channels import env
 from . import slabs
 from .borrowed import Borrowed
 from .errors import CodecError, OutOfSlabs, ProtocolError
-from .protocol.frame import MOST_BUFFERS
+from .protocol.frame import LENT, MOST_BUFFERS
 from .remote import ops
 from .shm import Descriptor
 
@@ -94,13 +94,13 @@ class Lending:
         self._secret = secret
         self._say(ops.Look(0, place))
 
-    def lend(self, buffers: list[Any]) -> list[Any] | None:
-        """What goes instead of these buffers, the notes last; None: they go as they are."""
+    def lend(self, kind: int, buffers: list[Any]) -> tuple[int, list[Any]]:
+        """The kind of the message and its buffers as they are to go: with notes for those that are lent, if any is."""
         if max(map(len, buffers)) < LENT_FROM or len(buffers) > MOST_BUFFERS:
-            return None
+            return kind, buffers
         if not self._shares:
             self.ask()
-            return None
+            return kind, buffers
         rest: list[Any] = []
         notes: list[Note] = []
         for index, buffer in enumerate(buffers):
@@ -109,7 +109,7 @@ class Lending:
                 rest.append(buffer)
             else:
                 notes.append((index, place))
-        return [*rest, _encode(notes)] if notes else None
+        return (LENT[kind], [*rest, _encode(notes)]) if notes else (kind, buffers)
 
     def _place(self, buffer: Any) -> Descriptor | None:
         """Lend a buffer where it is, or a copy of it."""

@@ -96,17 +96,19 @@ class Link:
         if buffers:
             size += sum(map(len, buffers))
         self._check_size(size)
-        self._message(frames.ITEMS, alias, body, buffers)
+        kind = frames.ITEMS
+        if buffers:
+            kind, buffers = self.lending.lend(kind, buffers)
+        self.outbound.message(kind, alias, body, buffers)
+        self.touch()
         return size
 
     def call(self, lane: int, body: bytes, buffers: list[Any]) -> None:
         """Send a message to actors, in the lane of its target."""
         self._check_size(len(body) + sum(map(len, buffers)))
-        self._message(frames.CALL, lane, body, buffers)
-
-    def _message(self, kind: int, lane: int, body: bytes, buffers: list[Any]) -> None:
-        if buffers and (lent := self.lending.lend(buffers)) is not None:
-            kind, buffers = frames.LENT[kind], lent
+        kind = frames.CALL
+        if buffers:
+            kind, buffers = self.lending.lend(kind, buffers)
         self.outbound.message(kind, lane, body, buffers)
         self.touch()
 

@@ -7,6 +7,7 @@ and says when it is done. Files and their pages are used again, for fresh pages 
 Invariants
 - A block is used again only when nothing here stands on it and every loan of it came back. What a lost borrower may
   still hold is never used again: it may be alive, and write.
+- A file keeps its name while somebody has a loan of it that has not mapped it.
 - The files together have at most `limit` bytes, and their pages are there before anything is written: a full
   /dev/shm is OutOfSlabs, never a SIGBUS.
 - The files are removed at `close` and at the end of the interpreter; those of a process that was killed by
@@ -121,6 +122,10 @@ class _Segment:
             place -= 1
         self.free.insert(place, (start, end - start))
 
+    def awaits(self) -> set[Hashable]:
+        """Who has a loan of it, and has yet to map it."""
+        return {borrower for block in self.blocks.values() for borrower in block.loans} - self.reached_by
+
     def unlink(self) -> None:
         """Remove the name, unless this is a fork of the process that made it."""
         if os.getpid() == self.owner:
@@ -228,17 +233,16 @@ class Arena:
 
     def mapped(self, name: str, borrower: Hashable) -> None:
         """The borrower reaches this file, whatever becomes of its name."""
-        segment = self._segments.get(name)
-        if segment is not None:
-            segment.reached_by.add(borrower)
+        with self._lock:
+            segment = self._segments.get(name)
+            if segment is not None:
+                segment.reached_by.add(borrower)
+                self._let_go(name, segment)
 
     def is_reached(self, borrower: Hashable) -> bool:
         """True if the borrower reaches everything that was lent to it: the files may be removed."""
         with self._lock:
-            return all(
-                borrower in segment.reached_by or not any(borrower in block.loans for block in segment.blocks.values())
-                for segment in self._segments.values()
-            )
+            return not any(borrower in segment.awaits() for segment in self._segments.values())
 
     def lost(self, borrower: Hashable) -> None:
         """The borrower is gone, or is thought to be: what it has is written off, and its files are not used again."""
@@ -251,9 +255,8 @@ class Arena:
                     del segment.blocks[offset].loans[borrower]
                     segment.give_back(offset)
                 if held:
-                    segment.unlink()
                     self._retired.add(name)
-                    self._drop_if_idle(name, segment)
+                    self._let_go(name, segment)
 
     def trim(self) -> None:
         """Remove the files that nobody uses. Those of arrays that live here stay."""
@@ -312,7 +315,13 @@ class Arena:
 
     def _release(self, name: str, segment: _Segment, offset: int) -> None:
         segment.give_back(offset)
+        self._let_go(name, segment)
+
+    def _let_go(self, name: str, segment: _Segment) -> None:
+        """Of a file that is not used again: its name, and itself when nothing is in use of it."""
         if name in self._retired:
+            if not segment.awaits():
+                segment.unlink()
             self._drop_if_idle(name, segment)
 
     def _drop_if_idle(self, name: str, segment: _Segment) -> None:

@@ -294,6 +294,8 @@ def test_what_a_lost_borrower_had_is_never_used_again(lending: Lending) -> None:
     mine[:] = 7
     kept = lending.arena.put(b"z", "another")
     lending.arena.lost(PEER)
+    assert lending.files() == [kept.name]  # the other one has yet to find it
+    lending.arena.mapped(kept.name, "another")
     assert lending.files() == []
     assert lending.arena.lend(mine, "another") is None  # there is no name under which it could be mapped
     fresh = lending.arena.put(b"y" * PAGE, "another")
