@@ -11,19 +11,16 @@ Invariants
 - The files together have at most `limit` bytes, and their pages are there before anything is written: a full
   /dev/shm is OutOfSlabs, never a SIGBUS.
 - The files are removed at `close` and at the end of the interpreter; those of a process that was killed by
-  `shm.sweep`. A fork removes nothing.
+  `shm.sweep`.
 - Finalizers run anywhere, even inside `allocate`: they only append to a deque, which is looked through later.
 - Any thread may ask for memory; a fork has an arena of its own.
 """
 
 from __future__ import annotations
 
-import bisect
 import collections
-import contextlib
 import ctypes
 import math
-import mmap
 import os
 import weakref
 from collections.abc import Hashable
@@ -34,6 +31,7 @@ from actorpar.channels import env
 
 from . import shm
 from .errors import OutOfSlabs
+from .segment import PAGE, Segment
 from .shm import FOLDER, LIMIT, Descriptor
 
 #: Bytes of a file that serves many blocks.
@@ -42,103 +40,6 @@ SEGMENT: Final = 16 << 20
 KEPT: Final = 256 << 20
 #: Seconds for which a folder that had no room is not asked for as much again.
 FULL: Final = 1.0
-#: Blocks begin and end at pages.
-PAGE: Final = mmap.PAGESIZE
-
-
-class _Block:
-    """What is in use of a file: `here` counts those who stand on it here, `loans` those over there."""
-
-    __slots__ = ("here", "loans", "size")
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.here = 0
-        self.loans: dict[Hashable, int] = {}
-
-    def lend(self, borrower: Hashable) -> None:
-        self.loans[borrower] = self.loans.get(borrower, 0) + 1
-
-    def take_back(self, borrower: Hashable) -> bool:
-        """One loan of the borrower is over. False: it has none."""
-        count = self.loans.pop(borrower, 0)
-        if count > 1:
-            self.loans[borrower] = count - 1
-        return count > 0
-
-
-class _Segment:
-    """One file, mapped: blocks in use by their offset, and what is free between them, in order and never adjacent."""
-
-    def __init__(self, folder: Path, size: int) -> None:
-        self.path = folder / shm.new_name()
-        self.size = size
-        self.blocks: dict[int, _Block] = {}
-        self.offsets: list[int] = []
-        self.free: list[tuple[int, int]] = [(0, size)]
-        self.owner = os.getpid()
-        self.reached_by: set[Hashable] = set()  # who has mapped it, and reaches it also when its name is gone
-        self.file = shm.create(self.path, size)
-        try:
-            self.memory = shm.map_whole(self.file, size)
-        except BaseException:
-            self.unlink()
-            os.close(self.file)
-            raise
-        self.view = memoryview(self.memory)
-        self.start = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-
-    def take(self, size: int) -> int | None:
-        """The first free place for a block; None: there is none."""
-        for number, (offset, room) in enumerate(self.free):
-            if room >= size:
-                self.free[number : number + 1] = [(offset + size, room - size)] if room > size else []
-                self.blocks[offset] = _Block(size)
-                bisect.insort(self.offsets, offset)
-                return offset
-        return None
-
-    def block_at(self, offset: int) -> tuple[int, _Block] | None:
-        """The block that has this byte."""
-        place = bisect.bisect_right(self.offsets, offset) - 1
-        if place < 0:
-            return None
-        start = self.offsets[place]
-        block = self.blocks[start]
-        return (start, block) if offset < start + block.size else None
-
-    def give_back(self, offset: int) -> None:
-        """Free the block if nobody uses it any more."""
-        block = self.blocks[offset]
-        if block.here or block.loans:
-            return
-        del self.blocks[offset], self.offsets[bisect.bisect_left(self.offsets, offset)]
-        place = bisect.bisect_left(self.free, (offset, 0))
-        start, end = offset, offset + block.size
-        if place < len(self.free) and self.free[place][0] == end:
-            end += self.free.pop(place)[1]
-        if place and sum(self.free[place - 1]) == start:
-            start = self.free.pop(place - 1)[0]
-            place -= 1
-        self.free.insert(place, (start, end - start))
-
-    def awaits(self) -> set[Hashable]:
-        """Who has a loan of it, and has yet to map it."""
-        return {borrower for block in self.blocks.values() for borrower in block.loans} - self.reached_by
-
-    def unlink(self) -> None:
-        """Remove the name, unless this is a fork of the process that made it."""
-        if os.getpid() == self.owner:
-            with contextlib.suppress(OSError):
-                os.unlink(self.path)
-
-    def close(self) -> None:
-        """Unmap, as soon as nothing stands on it."""
-        self.unlink()
-        os.close(self.file)
-        self.view.release()
-        with contextlib.suppress(BufferError):  # its arrays keep it, and it goes with the last
-            self.memory.close()
 
 
 class Arena:
@@ -152,7 +53,7 @@ class Arena:
         self.limit = min(shm.capacity(folder) // 2, LIMIT) if limit is None else limit
         self.is_closed = False
         self._folder = folder
-        self._segments: dict[str, _Segment] = {}
+        self._segments: dict[str, Segment] = {}
         self._retired: set[str] = set()  # nothing is taken from these any more
         self._dropped: collections.deque[tuple[str, int]] = collections.deque()
         self._lock = env.Lock()
@@ -267,7 +168,7 @@ class Arena:
 
     # -- inside
 
-    def _take(self, size: int) -> tuple[_Segment, int]:
+    def _take(self, size: int) -> tuple[Segment, int]:
         if self.is_closed:
             raise OutOfSlabs("the shared memory of this node is closed")
         if size <= 0:
@@ -282,7 +183,7 @@ class Arena:
         assert taken is not None
         return segment, taken
 
-    def _new_segment(self, size: int) -> _Segment:
+    def _new_segment(self, size: int) -> Segment:
         size = max(size, min(SEGMENT, self.limit))
         for name, idle in list(self._segments.items()):
             if self.size + size <= min(self.limit, KEPT):
@@ -296,7 +197,7 @@ class Arena:
         if size >= too_much and env.clock() < until:
             raise OutOfSlabs(why)
         try:
-            segment = _Segment(self._folder, size)
+            segment = Segment(self._folder, size)
         except OSError as error:
             why = f"{self._folder} has no room for {size} bytes: {error.strerror}"
             self._full = env.clock() + FULL, size, why
@@ -313,18 +214,18 @@ class Arena:
                 segment.blocks[offset].here -= 1
                 self._release(name, segment, offset)
 
-    def _release(self, name: str, segment: _Segment, offset: int) -> None:
+    def _release(self, name: str, segment: Segment, offset: int) -> None:
         segment.give_back(offset)
         self._let_go(name, segment)
 
-    def _let_go(self, name: str, segment: _Segment) -> None:
+    def _let_go(self, name: str, segment: Segment) -> None:
         """Of a file that is not used again: its name, and itself when nothing is in use of it."""
         if name in self._retired:
             if not segment.awaits():
                 segment.unlink()
             self._drop_if_idle(name, segment)
 
-    def _drop_if_idle(self, name: str, segment: _Segment) -> None:
+    def _drop_if_idle(self, name: str, segment: Segment) -> None:
         if not segment.blocks:
             del self._segments[name]
             self._retired.discard(name)
@@ -339,7 +240,7 @@ class Arena:
                 self._segments.clear()
 
 
-def _close_all(segments: dict[str, _Segment]) -> None:
+def _close_all(segments: dict[str, Segment]) -> None:
     for segment in segments.values():
         segment.close()
 

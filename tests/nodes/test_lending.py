@@ -21,8 +21,9 @@ from actorpar.nodes.errors import OutOfSlabs, ProtocolError
 from actorpar.nodes.lending import LENT_FROM, Lending, settled
 from actorpar.nodes.protocol import frame as frames
 from actorpar.nodes.remote import ops
+from actorpar.nodes.segment import PAGE
 from actorpar.nodes.shm import Descriptor
-from actorpar.nodes.slabs import PAGE, Arena
+from actorpar.nodes.slabs import Arena
 
 LIMIT = 64 << 20
 

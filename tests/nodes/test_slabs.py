@@ -27,8 +27,9 @@ from actorpar.channels import env
 from actorpar.nodes import shm, slabs
 from actorpar.nodes.borrowed import Borrowed
 from actorpar.nodes.errors import CodecError, OutOfSlabs, ProtocolError
+from actorpar.nodes.segment import PAGE
 from actorpar.nodes.shm import NAME, Descriptor, sweep
-from actorpar.nodes.slabs import PAGE, Arena
+from actorpar.nodes.slabs import Arena
 
 PEER = "the peer"
 #: A process that does not exist: beyond the largest number that Linux gives.
