@@ -117,7 +117,7 @@ class Node:
         self._heartbeat = Heartbeat(self._streams, self._stalled_here)
         audit.install()
         Node.living.append(self)
-        shm.sweep()
+        self.counters["shared memory: swept"] += shm.sweep()
 
     def _streams(self) -> list[Stream]:
         return [link.stream for link in list(self.links.values()) if link.stream is not None]

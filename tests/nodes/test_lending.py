@@ -97,6 +97,11 @@ async def test_net48_what_is_lent_is_read_in_place_and_comes_back_when_its_last_
     assert len(lent) == 3
     came = other.lending.borrow(lent)
     assert [bytes(each) for each in came] == [small, DATA, small, DATA[::-1]]
+    del came[3]
+    await talk(one, other)
+    again = other.lending.borrow(one.lend(*[DATA[::-1]] * 3))
+    assert [bytes(each) for each in [*came[1:2], *again]] == [DATA, *[DATA[::-1]] * 3]
+    del again
     array: Any = numpy.frombuffer(came[1], "u1")
     array[0] = 99
     del came, lent
@@ -107,6 +112,20 @@ async def test_net48_what_is_lent_is_read_in_place_and_comes_back_when_its_last_
     await talk(one, other)
     assert arena.used == len(DATA)
     del part
+    await talk(one, other)
+    assert arena.used == 0
+
+
+async def test_net48_an_array_that_its_sender_has_dropped_stays_until_its_receiver_has(arena: Arena) -> None:
+    one, other = await near()
+    mine = slabs.empty_shared(len(DATA), "u1")
+    mine[:] = 5
+    (view,) = other.lending.borrow(one.lend(mine))
+    del mine
+    assert arena.used == len(DATA)
+    held = other.lending.borrow(one.lend(DATA, DATA))
+    assert bytes(view) == b"\5" * len(DATA)
+    del view, held
     await talk(one, other)
     assert arena.used == 0
 
@@ -287,7 +306,9 @@ async def test_net52_it_does_not_wait_for_a_session_that_is_over() -> None:
     waiting = asyncio.ensure_future(settled([one.lending]))
     await asyncio.sleep(0)
     one.lending.close()
-    await waiting
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert waiting.done()
     await settled([one.lending])
 
 

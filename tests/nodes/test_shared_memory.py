@@ -359,8 +359,9 @@ async def test_net51_a_node_that_was_killed_leaves_files_that_the_next_one_sweep
         await until(lambda: not child.node.links)
         child.process.wait(20)
         assert files(child.process.pid)
-        async with Node("next"):
+        async with Node("next") as swept:
             assert not files(child.process.pid)
+            assert swept.counters["shared memory: swept"] >= 1
         assert [int(each[-1]) for each in held] == list(range(6))
         rx.close()
 
