@@ -76,6 +76,7 @@ class Lending:
         self._back: collections.deque[Descriptor] = collections.deque()
         self._wakes = False
         self._loop = asyncio.get_running_loop()
+        self._thread = env.thread_id()
         self._process = os.getpid()
         self._is_closed = False
 
@@ -170,8 +171,9 @@ class Lending:
         self._back.append(place)
         if not self._wakes:
             self._wakes = True
+            here = env.thread_id() == self._thread  # then nobody has to be woken, which takes a call of the system
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(self._give_back)
+                (self._loop.call_soon if here else self._loop.call_soon_threadsafe)(self._give_back)
 
     def _give_back(self) -> None:
         self._wakes = False
