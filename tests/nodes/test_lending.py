@@ -276,6 +276,7 @@ async def test_net51_what_is_lent_when_the_session_ends_is_never_used_again_and_
     other.lending.close()
     assert files() == []
     third, fourth = await near()
+    held: list[Any] = []
     for _ in range(3):
         held = fourth.lending.borrow(third.lend(DATA[::-1]))
     assert bytes(view) == DATA

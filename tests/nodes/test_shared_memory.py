@@ -23,6 +23,7 @@ from actorpar.nodes import lending
 from actorpar.nodes.node import Node
 from actorpar.nodes.protocol import frame as frames
 from actorpar.nodes.remote import moving, ops
+from actorpar.nodes.shm import sweep
 from actorpar.nodes.slabs import Arena
 from tests.nodes.loops import on_both_loops
 from tests.nodes.meshed import Mesh, close, mesh
@@ -164,16 +165,20 @@ async def test_a_receive_that_is_cancelled_leaves_the_array_for_the_next_one(are
     async with sharing() as nodes:
         tx, rx = ap.open_channel[Array](4)
         rx = nodes.move(rx, 0, 1, Array)
+        taken = 0
         for number in range(20):
             waiting = asyncio.ensure_future(rx.receive())
             await asyncio.sleep(0)
             await tx.send(numpy.full(MIB, number, "u1"))
             for _ in range(number):
                 await asyncio.sleep(0)
-            came = await asyncio.gather(waiting, return_exceptions=True) if not waiting.cancel() else [None]
-            item = came[0] if isinstance(came[0], numpy.ndarray) else await rx.receive()
+            waiting.cancel()
+            outcome: Any = (await asyncio.gather(waiting, return_exceptions=True))[0]
+            taken += not isinstance(outcome, asyncio.CancelledError)
+            item: Any = await rx.receive() if isinstance(outcome, asyncio.CancelledError) else outcome
             assert int(item[5]) == number
-        del came, item, waiting
+            del item, outcome, waiting
+        assert 0 < taken < 20
         await until(lambda: arena.used == 0)
         close(tx, rx)
 
@@ -328,6 +333,7 @@ class Child:
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.process.wait(20)
+        sweep()  # it may have been killed
 
 
 RECEIVE = "held = [await end.receive() for _ in range(6)]; print(int(held[5][7]), flush=True); "
