@@ -133,6 +133,7 @@ if TYPE_CHECKING:
     from .nodes.errors import NodeDown as NodeDown
     from .nodes.errors import NodeError as NodeError
     from .nodes.errors import NotImportable as NotImportable
+    from .nodes.errors import OutOfSlabs as OutOfSlabs
     from .nodes.errors import ProtocolError as ProtocolError
     from .nodes.errors import RemoteError as RemoteError
     from .nodes.errors import Unreachable as Unreachable
@@ -140,6 +141,7 @@ if TYPE_CHECKING:
     from .nodes.events import NodeSilent as NodeSilent
     from .nodes.events import NodeStalled as NodeStalled
     from .nodes.events import NodeUp as NodeUp
+    from .nodes.slabs import empty_shared as empty_shared
     from .observe.inspection import ActorInfo as ActorInfo
     from .observe.sockets import ControlError as ControlError
     from .parallel.errors import ProcessPoolClosed as ProcessPoolClosed
@@ -194,8 +196,9 @@ _HOMES = {
     "flow.stage": "DeadLetterItem Stage stage",
     "flow.view": "StageView View",
     "nodes.errors": "BindRefused CodecError HandshakeRefused ItemTypeError KeyRefused LinkLost NodeDown NodeError "
-    "NotImportable ProtocolError RemoteError Unreachable",
+    "NotImportable OutOfSlabs ProtocolError RemoteError Unreachable",
     "nodes.events": "NodeLost NodeSilent NodeStalled NodeUp",
+    "nodes.slabs": "empty_shared",
     "observe.inspection": "ActorInfo",
     "observe.sockets": "ControlError",
     "parallel.errors": "ProcessPoolClosed WorkerLost",

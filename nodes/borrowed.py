@@ -20,13 +20,9 @@ import stat
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from .errors import CodecError, ProtocolError
-from .shm import FOLDER, NAME, Descriptor, map_whole, open_existing
-
-#: Bytes that one other node can make this one map.
-LIMIT: Final = 4 << 30
+from .shm import FOLDER, LIMIT, NAME, Descriptor, map_whole, open_existing
 
 
 class _Mapping:
@@ -61,6 +57,10 @@ class Borrowed:
     def mapped(self) -> int:
         """Bytes of the files that are mapped."""
         return sum(mapping.size for mapping in self._mappings.values())
+
+    def __contains__(self, name: str) -> bool:
+        """True for a file that is mapped."""
+        return name in self._mappings
 
     def view(self, descriptor: Descriptor) -> memoryview:
         """What it names, in place and writable. ProtocolError: it makes no sense. CodecError: its owner has ended."""

@@ -21,6 +21,7 @@ from actorpar.channels import env
 from .delivery import deliver
 from .errors import CodecError, ItemTooLarge, NodeDown, ProtocolError
 from .foreign import one_line
+from .lending import Lending
 from .port import LinkPort
 from .protocol import frame as frames
 from .protocol.inbound import Inbound
@@ -62,6 +63,7 @@ class Link:
         self.port = LinkPort(node, self)
         self.inbound = Inbound(message_limit=node.message_limit)
         self.outbound = Outbound(resumable=resumable)
+        self.lending = Lending(self.control, node.counters, node.message_limit)
         self.liveness = Liveness(env.clock(), down_after=node.down_after)
         self.stream: Stream | None = None
         self.is_down = False
@@ -94,14 +96,20 @@ class Link:
         if buffers:
             size += sum(map(len, buffers))
         self._check_size(size)
-        self.outbound.message(frames.ITEMS, alias, body, buffers)
+        kind = frames.ITEMS
+        if buffers:
+            kind, buffers = self.lending.lend(kind, buffers)
+        self.outbound.message(kind, alias, body, buffers)
         self.touch()
         return size
 
     def call(self, lane: int, body: bytes, buffers: list[Any]) -> None:
         """Send a message to actors, in the lane of its target."""
         self._check_size(len(body) + sum(map(len, buffers)))
-        self.outbound.message(frames.CALL, lane, body, buffers)
+        kind = frames.CALL
+        if buffers:
+            kind, buffers = self.lending.lend(kind, buffers)
+        self.outbound.message(kind, lane, body, buffers)
         self.touch()
 
     def _check_size(self, size: int) -> None:
@@ -169,6 +177,7 @@ class Link:
         self.outbound.message_limit = them.message_limit
         self.outbound.resume(them.next_seq)
         self.them = them
+        self.lending.is_near = them.host == self._node.host
         self.name = them.name
         self.connections += 1
         self._reader = reader
@@ -221,6 +230,7 @@ class Link:
             stream.abandon()
         error = NodeDown(f"{self.name} is down: {reason}", node=self.name)
         self._node.link_down(self, error)
+        self.lending.close()
 
     # -- reading
 
@@ -278,10 +288,16 @@ class Link:
             op = ops.decode(body)
             if isinstance(op, ops.Members | ops.Gone):
                 self._node.told(self, op)
+            elif isinstance(op, ops.OfMemory):
+                self.lending.on_op(op)
             else:
                 self._node.table.on_op(self, op)
         elif kind == frames.CALL:
             self._node.called(self, lane, body, buffers)
+        elif kind == frames.LENT_ITEMS:
+            self._deliver_one(frames.ITEMS, lane, body, self.lending.borrow(buffers))
+        elif kind == frames.LENT_CALL:
+            self._deliver_one(frames.CALL, lane, body, self.lending.borrow(buffers))
         elif kind == frames.ACK:
             self.outbound.acked(frames.number_in(body, 8))
             self.touch()
@@ -300,6 +316,7 @@ class Link:
             return  # of a process that has not spoken yet the end is seen, and nothing else
         unfinished = 0 if self._reader is None else self._reader.unfinished
         self._note(self.liveness.tick(env.clock(), unfinished))
+        self.lending.tidy()
         if self.resumable and self.stream is not None and self.inbound.next_seq != self._acked:
             self._ack()
 

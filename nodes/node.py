@@ -19,6 +19,7 @@ from actorpar.channels import env
 from actorpar.channels.runqueue import run_queue
 
 from . import address as addresses
+from . import shm, slabs
 from .codec import audit
 from .dialer import Dialer
 from .door import Door, listen_at_one_place, member_of
@@ -27,6 +28,7 @@ from .events import NodeEvent, NodeFenced, NodeLost, NodeSilent, NodeStalled, No
 from .foreign import one_line
 from .greeting import Greeting
 from .heartbeat import Heartbeat
+from .lending import settled
 from .link import Link
 from .listener import Listener, listen
 from .loopback import Loopback
@@ -113,6 +115,7 @@ class Node:
         self._heartbeat = Heartbeat(self._streams, self._stalled_here)
         audit.install()
         Node.living.append(self)
+        self.counters["shared memory: swept"] += shm.sweep()
 
     def _streams(self) -> list[Stream]:
         return [link.stream for link in list(self.links.values()) if link.stream is not None]
@@ -349,7 +352,10 @@ class Node:
 
     async def close(self, reason: str = "it has left") -> None:
         """Say goodbye to all, close all links and listeners."""
-        self._end(reason)
+        try:
+            await settled([link.lending for link in self.links.values() if link.stream is not None])
+        finally:
+            self._end(reason)
         await self._dialer.close()
 
     def _end(self, reason: str) -> None:
@@ -365,6 +371,7 @@ class Node:
             greeting.stream.close()
         for link in list(self.links.values()):
             link.close(reason)
+        slabs.trim()
 
     async def __aenter__(self) -> Node:
         return self

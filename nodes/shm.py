@@ -20,6 +20,8 @@ from typing import Final, NamedTuple
 from actorpar.channels import env
 
 FOLDER: Final = Path("/dev/shm")
+#: Bytes that the files of one process have at most, for so many another one maps.
+LIMIT: Final = 4 << 30
 #: actorpar, the user, the process, and 128 random bits.
 NAME: Final = re.compile(r"actorpar-(\d{1,10})-(\d{1,10})-[0-9a-f]{32}", re.A)
 _OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -36,6 +38,15 @@ class Descriptor(NamedTuple):
 def new_name() -> str:
     """A name for a file of this process."""
     return f"actorpar-{os.getuid()}-{os.getpid()}-{env.new_id()}"
+
+
+def capacity(folder: Path = FOLDER) -> int:
+    """Bytes that the folder can hold in all; 0 if there is none."""
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return 0
+    return status.f_frsize * status.f_blocks
 
 
 def create(path: Path, size: int) -> int:

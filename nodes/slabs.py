@@ -1,152 +1,63 @@
 """Shared memory that a node lends to the other nodes of its host: large buffers cross without the kernel.
 
-The arena of a node is a few files in /dev/shm that it maps. A buffer is copied into a block of one, or was built there
-(`empty`), and what crosses the link is its descriptor: file, offset, size. The peer maps the file (`borrowed.py`) and
-says when it is done. Files and their pages are used again, for fresh pages cost as much as the copy.
-
-Close the links before the arena: what a peer has not mapped when the files go, it cannot get any more.
+The arena of a process is a few files in /dev/shm that it maps. A buffer is copied into a block of one, or was built
+there (`empty`), and what crosses the link is its descriptor: file, offset, size. The peer maps the file (`borrowed.py`)
+and says when it is done. Files and their pages are used again, for fresh pages cost as much as the copy.
 
 Invariants
 - A block is used again only when nothing here stands on it and every loan of it came back. What a lost borrower may
   still hold is never used again: it may be alive, and write.
+- A file keeps its name while somebody has a loan of it that has not mapped it.
 - The files together have at most `limit` bytes, and their pages are there before anything is written: a full
   /dev/shm is OutOfSlabs, never a SIGBUS.
 - The files are removed at `close` and at the end of the interpreter; those of a process that was killed by
-  `shm.sweep`. A fork removes nothing.
+  `shm.sweep`.
 - Finalizers run anywhere, even inside `allocate`: they only append to a deque, which is looked through later.
+- Any thread may ask for memory; a fork has an arena of its own.
 """
 
 from __future__ import annotations
 
-import bisect
 import collections
-import contextlib
 import ctypes
 import math
-import mmap
 import os
 import weakref
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, Final
 
+from actorpar.channels import env
+
 from . import shm
 from .errors import OutOfSlabs
-from .shm import FOLDER, Descriptor
+from .segment import PAGE, Segment
+from .shm import FOLDER, LIMIT, Descriptor
 
-#: Bytes that an arena may have in all, and those of a file that serves many blocks.
-LIMIT: Final = 256 << 20
+#: Bytes of a file that serves many blocks.
 SEGMENT: Final = 16 << 20
-#: Blocks begin and end at pages.
-PAGE: Final = mmap.PAGESIZE
-
-
-class _Block:
-    """What is in use of a file: `here` counts those who stand on it here, `loans` those over there."""
-
-    __slots__ = ("here", "loans", "size")
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.here = 0
-        self.loans: dict[Hashable, int] = {}
-
-    def lend(self, borrower: Hashable) -> None:
-        self.loans[borrower] = self.loans.get(borrower, 0) + 1
-
-    def take_back(self, borrower: Hashable) -> bool:
-        """One loan of the borrower is over. False: it has none."""
-        count = self.loans.pop(borrower, 0)
-        if count > 1:
-            self.loans[borrower] = count - 1
-        return count > 0
-
-
-class _Segment:
-    """One file, mapped: blocks in use by their offset, and what is free between them, in order and never adjacent."""
-
-    def __init__(self, folder: Path, size: int) -> None:
-        self.path = folder / shm.new_name()
-        self.size = size
-        self.blocks: dict[int, _Block] = {}
-        self.offsets: list[int] = []
-        self.free: list[tuple[int, int]] = [(0, size)]
-        self.owner = os.getpid()
-        self.file = shm.create(self.path, size)
-        try:
-            self.memory = shm.map_whole(self.file, size)
-        except BaseException:
-            self.unlink()
-            os.close(self.file)
-            raise
-        self.view = memoryview(self.memory)
-        self.start = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-
-    def take(self, size: int) -> int | None:
-        """The first free place for a block; None: there is none."""
-        for number, (offset, room) in enumerate(self.free):
-            if room >= size:
-                self.free[number : number + 1] = [(offset + size, room - size)] if room > size else []
-                self.blocks[offset] = _Block(size)
-                bisect.insort(self.offsets, offset)
-                return offset
-        return None
-
-    def block_at(self, offset: int) -> tuple[int, _Block] | None:
-        """The block that has this byte."""
-        place = bisect.bisect_right(self.offsets, offset) - 1
-        if place < 0:
-            return None
-        start = self.offsets[place]
-        block = self.blocks[start]
-        return (start, block) if offset < start + block.size else None
-
-    def give_back(self, offset: int) -> None:
-        """Free the block if nobody uses it any more."""
-        block = self.blocks[offset]
-        if block.here or block.loans:
-            return
-        del self.blocks[offset], self.offsets[bisect.bisect_left(self.offsets, offset)]
-        place = bisect.bisect_left(self.free, (offset, 0))
-        start, end = offset, offset + block.size
-        if place < len(self.free) and self.free[place][0] == end:
-            end += self.free.pop(place)[1]
-        if place and sum(self.free[place - 1]) == start:
-            start = self.free.pop(place - 1)[0]
-            place -= 1
-        self.free.insert(place, (start, end - start))
-
-    def unlink(self) -> None:
-        """Remove the name, unless this is a fork of the process that made it."""
-        if os.getpid() == self.owner:
-            with contextlib.suppress(OSError):
-                os.unlink(self.path)
-
-    def close(self) -> None:
-        """Unmap, as soon as nothing stands on it."""
-        self.unlink()
-        os.close(self.file)
-        self.view.release()
-        with contextlib.suppress(BufferError):  # its arrays keep it, and it goes with the last
-            self.memory.close()
+#: Bytes of files that are kept while nothing is in use of them, where another one is needed.
+KEPT: Final = 256 << 20
+#: Seconds for which a folder that had no room is not asked for as much again.
+FULL: Final = 1.0
 
 
 class Arena:
-    """The shared memory of this node. Used by one thread, its loop's; `close` ends it, and arrays in it stay readable.
+    """The shared memory of this process, see `arena`. `close` ends it, and arrays in it stay readable.
 
-    limit   bytes that its files may have together
+    limit   bytes that its files may have together; by default half of what the folder can hold, and at most LIMIT
     folder  where they are; on systems without /dev/shm everything is OutOfSlabs
     """
 
-    def __init__(self, *, limit: int = LIMIT, folder: Path = FOLDER) -> None:
-        self.limit = limit
+    def __init__(self, *, limit: int | None = None, folder: Path = FOLDER) -> None:
+        self.limit = min(shm.capacity(folder) // 2, LIMIT) if limit is None else limit
         self.is_closed = False
-        #: Returns of what was not lent to who returned it.
-        self.stray = 0
         self._folder = folder
-        self._segments: dict[str, _Segment] = {}
+        self._segments: dict[str, Segment] = {}
         self._retired: set[str] = set()  # nothing is taken from these any more
         self._dropped: collections.deque[tuple[str, int]] = collections.deque()
+        self._lock = env.Lock()
+        self._full: tuple[float, int, str] = (0.0, 0, "")  # until when, for how many bytes, and why
         self._close = weakref.finalize(self, _close_all, self._segments)
 
     @property
@@ -157,15 +68,17 @@ class Arena:
     @property
     def used(self) -> int:
         """Bytes of the blocks in use."""
-        self._collect()
+        with self._lock:
+            self._collect()
         return sum(block.size for segment in self._segments.values() for block in segment.blocks.values())
 
     # -- memory to fill
 
     def allocate(self, size: int) -> memoryview:
         """Writable memory of this size, not cleared; it is in use while anything stands on it. OutOfSlabs."""
-        segment, offset = self._take(size)
-        segment.blocks[offset].here += 1
+        with self._lock:
+            segment, offset = self._take(size)
+            segment.blocks[offset].here += 1
         memory = (ctypes.c_char * size).from_buffer(segment.memory, offset)
         finalizer = weakref.finalize(memory, self._dropped.append, (segment.path.name, offset))
         finalizer.atexit = False
@@ -187,9 +100,10 @@ class Arena:
     def put(self, data: Any, borrower: Hashable) -> Descriptor:
         """Copy bytes into a block and lend it; `data` is a buffer of items of one byte. OutOfSlabs."""
         size = len(data)
-        segment, offset = self._take(size)
+        with self._lock:
+            segment, offset = self._take(size)
+            segment.blocks[offset].lend(borrower)
         segment.view[offset : offset + size] = data
-        segment.blocks[offset].lend(borrower)
         return Descriptor(segment.path.name, offset, size)
 
     def lend(self, data: Any, borrower: Hashable) -> Descriptor | None:
@@ -198,40 +112,63 @@ class Arena:
         if view.readonly or not view.nbytes or not view.c_contiguous:
             return None
         address = ctypes.addressof(ctypes.c_char.from_buffer(view.cast("B") if view.format != "B" else view))
-        for name, segment in self._segments.items():
-            offset = address - segment.start
-            if 0 <= offset < segment.size and name not in self._retired:
-                found = segment.block_at(offset)
-                assert found is not None
-                found[1].lend(borrower)
-                return Descriptor(name, offset, view.nbytes)
+        with self._lock:
+            for name, segment in self._segments.items():
+                offset = address - segment.start
+                if 0 <= offset < segment.size and name not in self._retired:
+                    found = segment.block_at(offset)
+                    assert found is not None
+                    found[1].lend(borrower)
+                    return Descriptor(name, offset, view.nbytes)
         return None
 
-    def returned(self, descriptor: Descriptor, borrower: Hashable) -> None:
-        """The borrower is done with it. What it never had is counted as stray."""
-        segment = self._segments.get(descriptor.name)
-        found = None if segment is None else segment.block_at(descriptor.offset)
-        if segment is None or found is None or not found[1].take_back(borrower):
-            self.stray += 1
-            return
-        self._release(descriptor.name, segment, found[0])
+    def returned(self, descriptor: Descriptor, borrower: Hashable) -> bool:
+        """The borrower is done with it. False: it never had it."""
+        with self._lock:
+            segment = self._segments.get(descriptor.name)
+            found = None if segment is None else segment.block_at(descriptor.offset)
+            if segment is None or found is None or not found[1].take_back(borrower):
+                return False
+            self._release(descriptor.name, segment, found[0])
+            return True
+
+    def mapped(self, name: str, borrower: Hashable) -> None:
+        """The borrower reaches this file, whatever becomes of its name."""
+        with self._lock:
+            segment = self._segments.get(name)
+            if segment is not None:
+                segment.reached_by.add(borrower)
+                self._let_go(name, segment)
+
+    def is_reached(self, borrower: Hashable) -> bool:
+        """True if the borrower reaches everything that was lent to it: the files may be removed."""
+        with self._lock:
+            return not any(borrower in segment.awaits() for segment in self._segments.values())
 
     def lost(self, borrower: Hashable) -> None:
         """The borrower is gone, or is thought to be: what it has is written off, and its files are not used again."""
-        self._collect()
-        for name, segment in list(self._segments.items()):
-            held = [offset for offset, block in segment.blocks.items() if borrower in block.loans]
-            for offset in held:
-                del segment.blocks[offset].loans[borrower]
-                segment.give_back(offset)
-            if held:
-                segment.unlink()
-                self._retired.add(name)
+        with self._lock:
+            self._collect()
+            for name, segment in list(self._segments.items()):
+                segment.reached_by.discard(borrower)
+                held = [offset for offset, block in segment.blocks.items() if borrower in block.loans]
+                for offset in held:
+                    del segment.blocks[offset].loans[borrower]
+                    segment.give_back(offset)
+                if held:
+                    self._retired.add(name)
+                    self._let_go(name, segment)
+
+    def trim(self) -> None:
+        """Remove the files that nobody uses. Those of arrays that live here stay."""
+        with self._lock:
+            self._collect()
+            for name, segment in list(self._segments.items()):
                 self._drop_if_idle(name, segment)
 
     # -- inside
 
-    def _take(self, size: int) -> tuple[_Segment, int]:
+    def _take(self, size: int) -> tuple[Segment, int]:
         if self.is_closed:
             raise OutOfSlabs("the shared memory of this node is closed")
         if size <= 0:
@@ -246,20 +183,25 @@ class Arena:
         assert taken is not None
         return segment, taken
 
-    def _new_segment(self, size: int) -> _Segment:
+    def _new_segment(self, size: int) -> Segment:
         size = max(size, min(SEGMENT, self.limit))
         for name, idle in list(self._segments.items()):
-            if self.size + size <= self.limit:
+            if self.size + size <= min(self.limit, KEPT):
                 break
             self._drop_if_idle(name, idle)
         if self.size + size > self.limit:
             raise OutOfSlabs(
                 f"{size} bytes more than the {self.size} of {self.limit} that are lent: send it by the link"
             )
+        until, too_much, why = self._full
+        if size >= too_much and env.clock() < until:
+            raise OutOfSlabs(why)
         try:
-            segment = _Segment(self._folder, size)
+            segment = Segment(self._folder, size)
         except OSError as error:
-            raise OutOfSlabs(f"{self._folder} has no room for {size} bytes: {error.strerror}") from error
+            why = f"{self._folder} has no room for {size} bytes: {error.strerror}"
+            self._full = env.clock() + FULL, size, why
+            raise OutOfSlabs(why) from error
         self._segments[segment.path.name] = segment
         return segment
 
@@ -272,12 +214,18 @@ class Arena:
                 segment.blocks[offset].here -= 1
                 self._release(name, segment, offset)
 
-    def _release(self, name: str, segment: _Segment, offset: int) -> None:
+    def _release(self, name: str, segment: Segment, offset: int) -> None:
         segment.give_back(offset)
+        self._let_go(name, segment)
+
+    def _let_go(self, name: str, segment: Segment) -> None:
+        """Of a file that is not used again: its name, and itself when nothing is in use of it."""
         if name in self._retired:
+            if not segment.awaits():
+                segment.unlink()
             self._drop_if_idle(name, segment)
 
-    def _drop_if_idle(self, name: str, segment: _Segment) -> None:
+    def _drop_if_idle(self, name: str, segment: Segment) -> None:
         if not segment.blocks:
             del self._segments[name]
             self._retired.discard(name)
@@ -285,13 +233,40 @@ class Arena:
 
     def close(self) -> None:
         """Remove all files. What a borrower has mapped it keeps; what it has not, it cannot get any more."""
-        if self.is_closed:
-            return
-        self.is_closed = True
-        self._close()
-        self._segments.clear()
+        with self._lock:
+            if not self.is_closed:
+                self.is_closed = True
+                self._close()
+                self._segments.clear()
 
 
-def _close_all(segments: dict[str, _Segment]) -> None:
+def _close_all(segments: dict[str, Segment]) -> None:
     for segment in segments.values():
         segment.close()
+
+
+_arenas: list[Arena] = []  # of this process: none, or one
+os.register_at_fork(after_in_child=_arenas.clear)
+
+
+def arena() -> Arena:
+    """The shared memory of this process, made when it is first asked for."""
+    if not _arenas:
+        _arenas.append(Arena())
+    return _arenas[0]
+
+
+def trim() -> None:
+    """Remove the files of this process that nobody uses."""
+    for each in _arenas:
+        each.trim()
+
+
+def empty_shared(shape: int | tuple[int, ...], dtype: Any = float) -> Any:
+    """A numpy array, not cleared, in memory that the nodes of this host share: sent to one of them, it is not copied.
+
+    What is sent is the receiver's: it may write to it, and so may whoever else it is sent to. Its memory is free when
+    the last array on it is gone, here and there. TypeError: a dtype with references. OutOfSlabs: there is no room; an
+    array of `numpy.empty` does as well, and is copied.
+    """
+    return arena().empty(shape, dtype)

@@ -28,7 +28,9 @@ HEADER: Final = struct.Struct("<IBBHIQ")
 SIZE: Final = struct.Struct("<Q")
 
 HELLO, WELCOME, REFUSED, HEARTBEAT, ACK, BYE = range(1, 7)
-CONTROL, OP, ITEMS, CALL = range(16, 20)
+CONTROL, OP, ITEMS, CALL, LENT_ITEMS, LENT_CALL = range(16, 22)
+#: What goes instead where buffers stand in shared memory: the last one says where (nodes/lending.py).
+LENT: Final = {ITEMS: LENT_ITEMS, CALL: LENT_CALL}
 
 #: Flags: the payload begins with the sizes of body and buffers; only these sizes, the bytes follow in fragments; this
 #: frame is such a fragment.
@@ -45,7 +47,7 @@ MOST_BUFFERS: Final = 4096
 READ: Final = 256 * 1024
 
 CONNECTION_KINDS: Final = frozenset((HELLO, WELCOME, REFUSED, HEARTBEAT, ACK, BYE))
-SESSION_KINDS: Final = frozenset((CONTROL, OP, ITEMS, CALL))
+SESSION_KINDS: Final = frozenset((CONTROL, OP, ITEMS, CALL, LENT_ITEMS, LENT_CALL))
 
 
 class Message(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 
 from ..errors import ProtocolError
+from ..shm import Descriptor
 
 #: Aliases are lanes of the link, which have 32 bits.
 LARGEST_ALIAS: Final = 2**32 - 1
@@ -259,12 +260,44 @@ class Gone(Op, tag=61):
     reason: str
 
 
+# -- of shared memory, which is no channel's (nodes/lending.py)
+
+
+class OfMemory(Op):
+    """What two nodes of one host say of memory that they share."""
+
+
+class Look(OfMemory, tag=70):
+    """Say what stands there, if you can see it."""
+
+    place: Descriptor
+
+
+class Seen(OfMemory, tag=71):
+    """This stands there."""
+
+    said: bytes
+
+
+class Mapped(OfMemory, tag=72):
+    """What was lent of that file is reached from now on, even if it is removed."""
+
+    name: str
+
+
+class Returned(OfMemory, tag=73):
+    """Nothing stands on these any more."""
+
+    places: list[Descriptor]
+
+
 AnyOp: TypeAlias = (
     Open | Close | Abort | Hungry | GiveBack | Introduce | Flushed | Want | Unwant | Return
     | Opened | Refused | Credit | Reclaim | Ended | Moved | Recalled
     | Offer | Withdraw | Taken | Permitted | Redeem | Forfeit
     | Seek | Unseek | Claim | Granted | Missed | Release | Take
     | Members | Gone
+    | Look | Seen | Mapped | Returned
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -36,13 +37,17 @@ from actorpar.nodes.remote.outlet import Outlet
 from actorpar.nodes.remote.receiver_stub import ReceiverStub
 from actorpar.nodes.remote.sender_stub import SenderStub
 from actorpar.nodes.remote.table import ChannelTable
+from actorpar.nodes.shm import Descriptor
 from actorpar.remote import messages as m
 from tests.fuzz import driving
 from tests.fuzz.desk import Desk, double
 
 PEER: Final = b"p" * 16
 LIMIT: Final = 1 << 16
-KINDS: Final = (frames.CONTROL, frames.OP, frames.ITEMS, frames.CALL, frames.ACK, frames.HEARTBEAT, frames.BYE, 0, 99)
+KINDS: Final = (
+    *(frames.CONTROL, frames.OP, frames.ITEMS, frames.CALL, frames.ACK, frames.HEARTBEAT, frames.BYE, 0, 99),
+    *(frames.LENT_ITEMS, frames.LENT_CALL),
+)
 #: The ends that this node has at its peer, and the type of their items.
 ENDS: Final[tuple[tuple[int, float, Any], ...]] = (
     (11, 4, list[int]), (13, 0, int), (15, 4, ap.Sender[int]), (17, float("inf"), bytes),
@@ -251,6 +256,12 @@ def seeds(target: Target) -> list[bytes]:
         *(m.Exit(b"x" * 16, "e"), m.Failed(1, "start", "E", "m"), m.Returned(1), m.Down(b"x" * 16, "error", "E: e")),
     ):
         found.append(b"\1" + record(frames.CALL, m.pack(envelope, body)))
+    place = Descriptor(f"actorpar-{os.getuid()}-1-{'0' * 32}", 0, 32)
+    for about in (ops.Look(0, place), ops.Seen(0, b"s" * 32), ops.Mapped(0, place.name), ops.Returned(0, [place])):
+        found.append(b"\1" + record(frames.CONTROL, ops.encode(about)))
+    for kind in (frames.LENT_ITEMS, frames.LENT_CALL):
+        notes = _pack([[0, place]])
+        found.append(b"\1" + record(kind, frames.table([3, len(notes)]) + b"\x91\x91\x01" + notes, 11, frames.TABLE))
     large = frames.table([3, 4])
     found.append(b"\1" + record(frames.ITEMS, large + b"\x91\x91\x01" + b"beef", 11, frames.TABLE))
     found.append(

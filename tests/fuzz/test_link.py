@@ -10,6 +10,7 @@ import pytest
 
 from actorpar.channels import env
 from actorpar.nodes.codec import audit
+from actorpar.nodes.lending import Lending
 from actorpar.nodes.protocol.inbound import Inbound
 from actorpar.nodes.remote import ops
 from actorpar.nodes.remote.table import ChannelTable
@@ -39,14 +40,27 @@ def test_the_seeds_reach_every_op_and_every_end(monkeypatch: pytest.MonkeyPatch)
         reached.add((type(op).__name__, type(peer.ends.get(op.alias)).__name__))
         on_op(table, peer, op)
 
+    of_memory: set[str] = set()
+    say = Lending.on_op
+
+    def noting_memory(lending: Lending, op: Any) -> None:
+        of_memory.add(type(op).__name__)
+        say(lending, op)
+
     monkeypatch.setattr(ChannelTable, "on_op", noting)
+    monkeypatch.setattr(Lending, "on_op", noting_memory)
     target = link.Target()
     for data in link.seeds(target):
         target.run(data)
     target.close()
     assert target.findings == []
-    assert {op for op, _ in reached} >= {each.__name__ for each in ops.Op.__subclasses__()} - {"Members", "Gone"}
+    assert {op for op, _ in reached} >= {each.__name__ for each in ops.Op.__subclasses__()} - {
+        "Members",
+        "Gone",
+        "OfMemory",
+    }
     assert len({end for _, end in reached}) >= 9
+    assert of_memory == {each.__name__ for each in ops.OfMemory.__subclasses__()}
 
 
 @pytest.mark.parametrize(

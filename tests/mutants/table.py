@@ -9,8 +9,20 @@ from .endings import ENDINGS
 from .ends_away import ENDS_AWAY
 from .flow import FLOW
 from .links import LINKS
+from .memory import MEMORY
 from .mutant import Mutant
 from .restarting import RESTARTING
 from .supervision import SUPERVISION
 
-MUTANTS: list[Mutant] = [*FLOW, *ENDINGS, *CHOICES, *CROSSINGS, *ACTORS, *SUPERVISION, *RESTARTING, *ENDS_AWAY, *LINKS]
+MUTANTS: list[Mutant] = [
+    *FLOW,
+    *ENDINGS,
+    *CHOICES,
+    *CROSSINGS,
+    *ACTORS,
+    *SUPERVISION,
+    *RESTARTING,
+    *ENDS_AWAY,
+    *LINKS,
+    *MEMORY,
+]

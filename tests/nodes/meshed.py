@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -86,10 +88,15 @@ async def mesh(count: int, kind: str = "unix", **options: Any) -> AsyncIterator[
     with tempfile.TemporaryDirectory(prefix="ap-") as folder:
         nodes = [Node(f"n{number}", **options) for number in range(count)]
         try:
-            for number, node in enumerate(nodes):
-                await node.listen(f"unix:{folder}/{number}" if kind == "unix" else "tcp://127.0.0.1:0")
-            for node in nodes[1:]:
-                await node.connect(nodes[0].addresses[0])
+            if kind == "pipe":
+                for one, other in itertools.combinations(nodes, 2):
+                    near, far = socket.socketpair()
+                    await asyncio.gather(one.adopt(near, dials=False), other.adopt(far, dials=True))
+            else:
+                for number, node in enumerate(nodes):
+                    await node.listen(f"unix:{folder}/{number}" if kind == "unix" else "tcp://127.0.0.1:0")
+                for node in nodes[1:]:
+                    await node.connect(nodes[0].addresses[0])
             await linked(nodes)
             yield Mesh(nodes)
         finally:

@@ -23,11 +23,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from actorpar.channels import env
 from actorpar.nodes import shm, slabs
 from actorpar.nodes.borrowed import Borrowed
 from actorpar.nodes.errors import CodecError, OutOfSlabs, ProtocolError
+from actorpar.nodes.segment import PAGE
 from actorpar.nodes.shm import NAME, Descriptor, sweep
-from actorpar.nodes.slabs import PAGE, Arena
+from actorpar.nodes.slabs import Arena
 
 PEER = "the peer"
 #: A process that does not exist: beyond the largest number that Linux gives.
@@ -148,19 +150,19 @@ def test_a_block_that_is_lent_twice_has_to_come_back_twice(lending: Lending) -> 
         assert lending.arena.used == PAGE
         lending.arena.returned(one, borrower)
     assert lending.arena.used == 0
-    assert lending.arena.stray == 0
+    assert not lending.arena.returned(one, PEER)
 
 
-def test_who_returns_what_he_does_not_have_changes_nothing_and_is_counted(lending: Lending) -> None:
+def test_who_returns_what_he_does_not_have_changes_nothing_and_is_told(lending: Lending) -> None:
     one = lending.arena.put(b"x", PEER)
-    lending.arena.returned(one, "a stranger")
-    lending.arena.returned(Descriptor("no such file", 0, 1), PEER)
-    lending.arena.returned(Descriptor(one.name, 5 * PAGE, 1), PEER)
-    lending.arena.returned(Descriptor(one.name, -1, 1), PEER)
-    assert (lending.arena.used, lending.arena.stray) == (PAGE, 4)
-    lending.arena.returned(one, PEER)
-    lending.arena.returned(one, PEER)
-    assert (lending.arena.used, lending.arena.stray) == (0, 5)
+    assert not lending.arena.returned(one, "a stranger")
+    assert not lending.arena.returned(Descriptor("no such file", 0, 1), PEER)
+    assert not lending.arena.returned(Descriptor(one.name, 5 * PAGE, 1), PEER)
+    assert not lending.arena.returned(Descriptor(one.name, -1, 1), PEER)
+    assert lending.arena.used == PAGE
+    assert lending.arena.returned(one, PEER)
+    assert not lending.arena.returned(one, PEER)
+    assert lending.arena.used == 0
 
 
 def test_what_was_dropped_in_another_thread_comes_back(lending: Lending) -> None:
@@ -246,14 +248,24 @@ def test_a_full_dev_shm_is_told_when_memory_is_asked_for_and_leaves_no_file(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    now = 0.0
+    monkeypatch.setattr(env, "clock", lambda: now)
+    monkeypatch.setattr(slabs, "SEGMENT", PAGE)
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(OutOfSlabs, match="No space left"):
-        lending.arena.put(b"x", PEER)
-    monkeypatch.undo()
+        lending.arena.put(bytes(2 * PAGE), PEER)
+    monkeypatch.setattr(os, "posix_fallocate", lambda *_: os.truncate(_[0], _[2]))
+    for _ in range(2):
+        with pytest.raises(OutOfSlabs, match="No space left"):  # it is not asked again at once
+            lending.arena.put(bytes(2 * PAGE), PEER)
+    assert lending.arena.put(b"less", PEER).size == 4
+    now = slabs.FULL
+    assert lending.arena.put(bytes(2 * PAGE), PEER).size == 2 * PAGE
     monkeypatch.setattr(shm, "map_whole", full)
+    files = lending.files()
     with pytest.raises(OutOfSlabs, match="No space left"):
         lending.arena.put(b"x", PEER)
-    assert lending.files() == []
+    assert lending.files() == files
 
 
 def test_a_system_without_dev_shm_has_no_slabs(tmp_path: Path) -> None:
@@ -283,6 +295,8 @@ def test_what_a_lost_borrower_had_is_never_used_again(lending: Lending) -> None:
     mine[:] = 7
     kept = lending.arena.put(b"z", "another")
     lending.arena.lost(PEER)
+    assert lending.files() == [kept.name]  # the other one has yet to find it
+    lending.arena.mapped(kept.name, "another")
     assert lending.files() == []
     assert lending.arena.lend(mine, "another") is None  # there is no name under which it could be mapped
     fresh = lending.arena.put(b"y" * PAGE, "another")
@@ -310,8 +324,32 @@ def test_after_close_no_file_is_left_and_what_is_mapped_stays_readable(lending: 
     with pytest.raises(CodecError, match="gone with its node"):
         lending.borrowed.view(late)
     del mine, theirs
-    lending.take_back()
-    assert lending.arena.stray == 1
+    assert not lending.arena.returned(lending.back.pop(), PEER)
+
+
+def test_a_trim_removes_what_nobody_uses_and_leaves_what_lives(lending: Lending) -> None:
+    mine = lending.arena.empty(4, "u1")
+    lent = lending.arena.put(bytes(16 * PAGE), PEER)
+    idle = lending.arena.put(bytes(17 * PAGE), PEER)
+    lending.arena.returned(idle, PEER)
+    assert len(lending.files()) == 3
+    lending.arena.trim()
+    assert len(lending.files()) == 2
+    lending.arena.returned(lent, PEER)
+    del mine
+    lending.arena.trim()
+    assert lending.files() == []
+
+
+def test_what_was_lent_is_reached_when_its_file_is_mapped_or_it_came_back(lending: Lending) -> None:
+    one, other = lending.arena.put(b"x", PEER), lending.arena.put(bytes(16 * PAGE), PEER)
+    assert not lending.arena.is_reached(PEER)
+    assert lending.arena.is_reached("another")
+    lending.arena.mapped(one.name, PEER)
+    lending.arena.mapped("no such file", PEER)
+    assert not lending.arena.is_reached(PEER)
+    lending.arena.returned(other, PEER)
+    assert lending.arena.is_reached(PEER)
 
 
 def test_an_arena_that_is_forgotten_removes_its_files(tmp_path: Path) -> None:
@@ -354,6 +392,28 @@ print(len(os.listdir(sys.argv[1])))
 """
     done = in_a_process(tmp_path, program)
     assert (done.stdout, done.stderr, os.listdir(tmp_path)) == ("1\n", "", [])
+
+
+def test_a_fork_has_an_arena_of_its_own_and_its_parent_keeps_what_it_has() -> None:
+    program = """
+import os, sys
+from actorpar.nodes import slabs
+array = slabs.empty_shared(1000)
+mine = slabs.arena()
+assert slabs.arena() is mine
+if os.fork() == 0:
+    assert slabs.arena() is not mine
+    slabs.empty_shared(1000)[:] = 1
+    slabs.trim()
+    array[:] = 2
+    assert slabs.arena().lend(array, "peer") is None
+    sys.exit()
+assert os.wait()[1] == 0
+assert slabs.arena().lend(array, "peer").name in os.listdir("/dev/shm")
+print(array.sum())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout, done.stderr) == ("2000.0\n", "")
 
 
 def left_by(folder: Path, process: int, user: int | None = None) -> Path:
