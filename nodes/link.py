@@ -57,6 +57,7 @@ class Link:
         self.session = session
         self.resumable = resumable
         self.secluded = False
+        self.is_patient = False  # its end is seen, and silence says nothing
         self.them: Hello | None = None  # once the handshake is over
         self.ends: dict[int, Away] = {}
         self.port = LinkPort(node, self)
@@ -298,8 +299,9 @@ class Link:
         """Every half second: heartbeats, acknowledgements, suspicion."""
         if self.is_down or not (self.connections or self.resumable):
             return  # of a process that has not spoken yet the end is seen, and nothing else
-        unfinished = 0 if self._reader is None else self._reader.unfinished
-        self._note(self.liveness.tick(env.clock(), unfinished))
+        if not self.is_patient:
+            unfinished = 0 if self._reader is None else self._reader.unfinished
+            self._note(self.liveness.tick(env.clock(), unfinished))
         if self.resumable and self.stream is not None and self.inbound.next_seq != self._acked:
             self._ack()
 
