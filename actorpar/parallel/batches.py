@@ -13,7 +13,7 @@ class Batches:
     """Lists of calls, each a tuple of arguments; with `spread` an item is such a tuple, otherwise the only argument.
 
     size   of each batch. By default it ends with as many items as are `worth()` their way by then, or with those that
-           are FULL together; towards the end it is smaller, so that all workers have a share
+           are FULL together; towards the end it is smaller, so that all workers end together
     """
 
     def __init__(self, items: Any, size: int | None, workers: int, worth: Callable[[], float], *, spread: bool) -> None:
@@ -23,7 +23,8 @@ class Batches:
         self._worth = worth
         self._spread = spread
         self._bytes = 0
-        self._left: float = len(items) if hasattr(items, "__len__") else math.inf
+        self._total: float = len(items) if hasattr(items, "__len__") else math.inf
+        self._left = self._total
 
     def source(self) -> Iterable[list[tuple[Any, ...]]] | AsyncIterable[list[tuple[Any, ...]]]:
         """The batches, in the order of the items. TypeError for items that are not iterable."""
@@ -62,8 +63,9 @@ class Batches:
         if self._size is not None:
             return len(batch) >= self._size
         self._bytes += size_of(batch[-1])
-        share = self._left / (2 * self._workers)
-        whole = len(batch) >= int(max(1, min(share, self._worth()))) or self._bytes >= FULL
+        worth = self._worth()
+        share = max(self._left / (2 * self._workers), min(worth / 8, self._total / (16 * self._workers)))
+        whole = len(batch) >= int(max(1, min(share, worth))) or self._bytes >= FULL
         if whole:
             self._bytes = 0
         return whole

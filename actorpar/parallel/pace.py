@@ -6,15 +6,19 @@ in hand while they are short. What is large goes by itself: however short its ca
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
-#: Seconds that a batch should take: a hundred times what its way costs, and short enough to share the last ones evenly.
-WORTH: Final = 0.004
+#: Seconds that a batch should take: a hundred times what its way costs, all processes together, and short enough for who
+#: waits for the results.
+WORTH: Final = 0.05
 #: Calls of a batch at most, and bytes from which it is full.
 MOST_CALLS: Final = 1024
 FULL: Final = 1 << 20
-#: Seconds that a job takes on its way to a worker, with room to spare; what a worker has in hand lasts as long.
-ON_ITS_WAY: Final = 0.005
+#: Seconds that a job takes on its way to a worker and back, with room to spare; what a worker has in hand lasts as long.
+ON_ITS_WAY: Final = 0.01
+#: Seconds from which a job is long: what stands behind it would wait while another worker may be idle.
+LONG: Final = 0.1
 #: Jobs that one worker may have in hand, and their bytes.
 MOST_JOBS: Final = 64
 IN_HAND: Final = 4 << 20
@@ -64,9 +68,9 @@ class Pace:
 
     def ahead(self) -> int:
         """Jobs that a worker may have in hand beside those it works at: for long ones, none."""
-        if self._job.seconds is None:
+        if self._job.seconds is None or self._job.seconds > LONG:
             return 0
-        lasting = 2 * ON_ITS_WAY / max(self._job.seconds, 1e-6)
+        lasting = math.ceil(ON_ITS_WAY / max(self._job.seconds, 1e-6))
         return int(min(MOST_JOBS - 1, lasting, IN_HAND / max(self._job.bytes, 1)))
 
 

@@ -188,7 +188,7 @@ def test_batches_grow_while_calls_are_short_and_small() -> None:
     known = Pace()
     assert known.worth("f") == 1
     known.took("f", 1, 0.001)
-    assert 1 < known.worth("f") <= 4
+    assert known.worth("f") == pace.WORTH / 0.001
     known.took("g", 1000, 0.0001)
     assert known.worth("g") == pace.MOST_CALLS
     known.went("g", 1, 100 << 20)
@@ -198,7 +198,10 @@ def test_batches_grow_while_calls_are_short_and_small() -> None:
 def test_a_worker_has_little_in_hand_when_jobs_are_long_or_large() -> None:
     known = Pace()
     assert known.ahead() == 0
-    known.took("f", 1, 1e-5)
+    known.took("f", 1, pace.LONG)
+    assert known.ahead() == 1  # so that the worker has something to do while its result is on its way
+    for _ in range(50):
+        known.took("f", 1, 1e-5)
     assert known.ahead() == pace.MOST_JOBS - 1
     for _ in range(30):
         known.went("f", 1, pace.IN_HAND)
@@ -223,8 +226,8 @@ def test_a_batch_of_large_items_is_full_however_short_the_calls_are(large: Any) 
 def test_the_last_batches_are_shared_out_among_the_workers() -> None:
     cut = sizes(range(100), 2)
     assert sum(cut) == 100
-    assert cut[0] <= 25
-    assert cut[-1] == 1
+    assert cut[0] <= 25  # whatever is thought of their length, no worker has most of them
+    assert cut[-1] <= 3
 
 
 # -- what is too large, and what fails
