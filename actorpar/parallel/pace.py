@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-#: Seconds that a batch should take: a hundred times what its way costs, all processes together, and short enough for who
-#: waits for the results.
+#: Seconds that a batch should take: a hundred times what its way costs in all processes together, and short enough for
+#: who waits for the results.
 WORTH: Final = 0.05
 #: Calls of a batch at most, and bytes from which it is full.
 MOST_CALLS: Final = 1024
 FULL: Final = 1 << 20
-#: Seconds that a job takes on its way to a worker and back, with room to spare; what a worker has in hand lasts as long.
+#: Seconds that a job takes on its way to a worker and back, with room to spare; what is in hand lasts as long.
 ON_ITS_WAY: Final = 0.01
 #: Seconds from which a job is long: what stands behind it would wait while another worker may be idle.
 LONG: Final = 0.1
