@@ -299,13 +299,14 @@ class Link:
         """Every half second: heartbeats, acknowledgements, suspicion."""
         if self.is_down or not (self.connections or self.resumable):
             return  # of a process that has not spoken yet the end is seen, and nothing else
-        if not self.is_patient:
-            unfinished = 0 if self._reader is None else self._reader.unfinished
-            self._note(self.liveness.tick(env.clock(), unfinished))
+        unfinished = 0 if self._reader is None else self._reader.unfinished
+        self._note(self.liveness.tick(env.clock(), unfinished))
         if self.resumable and self.stream is not None and self.inbound.next_seq != self._acked:
             self._ack()
 
     def _note(self, news: list[News]) -> None:
+        if self.is_patient:
+            return
         for each in news:
             match each:
                 case SendHeartbeat():
