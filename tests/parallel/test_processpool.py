@@ -163,10 +163,10 @@ async def test_a_pool_that_is_not_open_takes_nothing() -> None:
 # -- workers that are busy, and workers that are lost
 
 
-async def test_a_call_that_keeps_the_interpreters_lock_for_longer_than_a_node_may_be_silent_is_no_loss(
+async def test_net42_a_call_that_keeps_the_interpreters_lock_for_longer_than_a_node_may_be_silent_is_no_loss(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """NET-42: of a worker the end is seen, and silence says nothing."""
+    """Of a worker the end is seen, and silence says nothing."""
     monkeypatch.setattr(Node.__init__, "__kwdefaults__", {**(Node.__init__.__kwdefaults__ or {}), "down_after": 0.6})
     async with ap.ProcessPool(1) as pool:
         assert await pool.submit(chores.keep_the_lock, 2) == 0
