@@ -51,6 +51,7 @@ class Invitation:
     app: bytes
     down_after: float
     message_limit: int
+    is_patient: bool
 
 
 class Guest:
@@ -71,6 +72,7 @@ class Guest:
             id=told.id, labels=(GUEST,), app=told.app, down_after=told.down_after, message_limit=told.message_limit
         )
         link = node.new_link(told.host, told.host_name, told.session, resumable=False)
+        link.is_patient = told.is_patient
         greeted = node.say_hello(socket.socket(fileno=told.pipe.detach()), link)
         greeted.add_done_callback(lambda done: _fail(link, done))
         self._life = node.queue.loop.create_task(_stay(node), name="actorpar guest")

@@ -58,6 +58,7 @@ class Link:
         self.session = session
         self.resumable = resumable
         self.secluded = False
+        self.is_patient = False  # its end is seen, and silence says nothing
         self.them: Hello | None = None  # once the handshake is over
         self.ends: dict[int, Away] = {}
         self.port = LinkPort(node, self)
@@ -321,6 +322,8 @@ class Link:
             self._ack()
 
     def _note(self, news: list[News]) -> None:
+        if self.is_patient:
+            return
         for each in news:
             match each:
                 case SendHeartbeat():

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
-#: Seconds that a batch should take: a hundred times what its way to a worker and back costs, and short enough to share
-#: the last ones evenly.
-WORTH: Final = 0.004
-#: Items of a batch at most.
-MOST: Final = 1024
+from .pace import FULL, size_of
 
 
 class Batches:
     """Lists of calls, each a tuple of arguments; with `spread` an item is such a tuple, otherwise the only argument.
 
-    `seconds()` is what a call takes, None while that is not known: batches are of one then.
+    size   of each batch. By default it ends with as many items as are `worth()` their way by then, or with those that
+           are FULL together; towards the end it is smaller, so that all workers end together
     """
 
-    def __init__(
-        self, items: Any, size: int | None, workers: int, seconds: Callable[[], float | None], *, spread: bool
-    ) -> None:
+    def __init__(self, items: Any, size: int | None, workers: int, worth: Callable[[], float], *, spread: bool) -> None:
         self._items = items
         self._size = size
         self._workers = workers
-        self._seconds = seconds
+        self._worth = worth
         self._spread = spread
-        self._left: float = len(items) if hasattr(items, "__len__") else math.inf
+        self._bytes = 0
+        self._total: float = len(items) if hasattr(items, "__len__") else math.inf
+        self._left = self._total
 
     def source(self) -> Iterable[list[tuple[Any, ...]]] | AsyncIterable[list[tuple[Any, ...]]]:
         """The batches, in the order of the items. TypeError for items that are not iterable."""
@@ -44,7 +41,7 @@ class Batches:
                 batch = []
             batch.append(call)
             self._left -= 1
-            if len(batch) >= self._worth():
+            if self._is_whole(batch):
                 yield batch
                 batch = []
         if batch:
@@ -62,11 +59,13 @@ class Batches:
             raise TypeError(f"starmap takes tuples of arguments, not {item!r:.100}")
         return item
 
-    def _worth(self) -> int:
+    def _is_whole(self, batch: list[tuple[Any, ...]]) -> bool:
         if self._size is not None:
-            return self._size
-        seconds = self._seconds()
-        if seconds is None:
-            return 1
-        share = self._left / (2 * self._workers)
-        return int(max(1, min(MOST, share, WORTH / max(seconds, 1e-7))))
+            return len(batch) >= self._size
+        self._bytes += size_of(batch[-1])
+        worth = self._worth()
+        share = max(self._left / (2 * self._workers), min(worth / 8, self._total / (16 * self._workers)))
+        whole = len(batch) >= int(max(1, min(share, worth))) or self._bytes >= FULL
+        if whole:
+            self._bytes = 0
+        return whole

@@ -3,7 +3,8 @@ that is lost.
 
 Invariants
 - A job waits, is in the hand of one worker, or is over. A worker that is lost gives its jobs back, in their order,
-  before all that wait; one that has been given back more often than `retries` allows fails.
+  before all that wait. The one that it was at is charged, and fails once it was charged more often than `retries`
+  allows; so every worker that is lost brings an end nearer. Those that it had not begun lose nothing.
 - A worker has as many jobs in hand as keep it busy while the next one comes, and not one more: for long jobs, one.
 """
 
@@ -13,7 +14,7 @@ import asyncio
 import collections
 import itertools
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from ..channels.errors import ChannelError
 from ..channels.receiver import Receiver
@@ -21,20 +22,14 @@ from ..channels.sender import Sender
 from ..nodes.codec.signature import Signature
 from ..nodes.errors import CodecError
 from .errors import WorkerLost
-from .wire import Done, Failure, Job, decode_outcomes, encode_calls
-
-#: Seconds that a job takes on its way to a worker, with room to spare; what a worker has in hand lasts as long.
-ON_ITS_WAY: Final = 0.005
-#: Jobs that one worker may have in hand.
-MOST: Final = 64
-#: What a new measurement weighs in the mean.
-WEIGHT: Final = 0.2
+from .pace import Pace
+from .wire import Done, Failure, Job, decode_outcomes, encode_calls, size_of_job
 
 
 class Task:
     """A job: calls of one function, encoded, and the future of what becomes of them."""
 
-    __slots__ = ("calls", "content", "future", "is_single", "lost", "name", "signature")
+    __slots__ = ("calls", "content", "future", "is_single", "lost", "name", "signature", "size")
 
     def __init__(
         self,
@@ -49,6 +44,7 @@ class Task:
         self.signature = signature
         self.content = encode_calls(signature, calls, kwargs or {})
         self.calls = len(calls)
+        self.size = size_of_job(*self.content[2:])
         self.is_single = is_single  # the future is that of the value, not of the list of the outcomes
         self.lost = 0
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -71,11 +67,12 @@ class Task:
 
 
 class Worker:
-    """One worker, as the crew knows it."""
+    """One worker, as the crew knows it. `begun()` is the number of the job that it began last, where that is seen."""
 
-    def __init__(self, name: str, jobs: Sender[Job]) -> None:
+    def __init__(self, name: str, jobs: Sender[Job], begun: Callable[[], int] | None = None) -> None:
         self.name = name
         self.jobs = jobs
+        self.begun = begun
         self.in_hand: dict[int, Task] = {}
         self.done = 0
         self.is_gone = False
@@ -88,21 +85,20 @@ class Crew:
         self.retries = retries
         self.workers: list[Worker] = []
         self.waiting: collections.deque[Task] = collections.deque()
-        self.seconds: dict[str, float] = {}  # by function, what a call takes
+        self.pace = Pace()
         self._at_once = at_once
-        self._per_job: float | None = None  # seconds that a job takes, lately
         self._numbers = itertools.count(1)
         self._idle: list[asyncio.Future[None]] = []
 
     def put(self, task: Task) -> None:
         """Have it done."""
+        self.pace.went(task.name, task.calls, task.size)
         self.waiting.append(task)
         self._give()
 
     def depth(self) -> int:
         """Jobs that a worker may have in hand."""
-        ahead = 0 if self._per_job is None else int(2 * ON_ITS_WAY / max(self._per_job, 1e-6))
-        return min(MOST, self._at_once + ahead)
+        return self._at_once + self.pace.ahead()
 
     def _give(self) -> None:
         """Give jobs to the workers that run short of them: several at a time, for each write wakes a process."""
@@ -138,22 +134,21 @@ class Crew:
         except ChannelError:
             pass
         finally:
-            self.workers.remove(worker)
-            tasks = list(worker.in_hand.values())
-            worker.in_hand.clear()
-            if tasks:
-                self._lost(worker, tasks, await how())
-            self._look()
+            worker.is_gone = True
+            try:
+                if worker.in_hand:
+                    self._lost(worker, await how())
+            finally:
+                self.workers.remove(worker)
+                self._look()
 
     def _done(self, worker: Worker, done: Done) -> None:
         task = worker.in_hand.pop(done[0], None)
         if task is None:
             return
         worker.done += task.calls
-        self._per_job = done[4] if self._per_job is None else self._per_job + WEIGHT * (done[4] - self._per_job)
-        each = done[4] / task.calls
-        known = self.seconds.get(task.name, each)
-        self.seconds[task.name] = known + WEIGHT * (each - known)
+        self.pace.took(task.name, task.calls, done[4])
+        self.pace.went(task.name, task.calls, size_of_job(done[1], done[2]))
         try:
             task.settle(decode_outcomes(task.signature, done, task.calls))
         except CodecError as error:
@@ -161,14 +156,18 @@ class Crew:
         self._give()
         self._look()
 
-    def _lost(self, worker: Worker, tasks: list[Task], how: str) -> None:
-        for task in reversed(tasks):
-            task.lost += 1
-            if task.lost <= self.retries:
+    def _lost(self, worker: Worker, how: str) -> None:
+        tasks, worker.in_hand = worker.in_hand, {}
+        begun = None if worker.begun is None else worker.begun()
+        advice = "" if self.retries else "; retries=1 would have it done again by another worker"
+        for number, task in reversed(tasks.items()):
+            if begun is None or number == begun:
+                task.lost += 1
+            if (begun is not None and number > begun) or (self.retries and task.lost <= self.retries):
                 self.waiting.appendleft(task)
             else:
-                advice = "" if self.retries else "; retries=1 would have it done again by another worker"
-                task.fail(WorkerLost(f"{worker.name} {how} with {task.name} in hand{advice}"))
+                what = "the result of " if begun is not None and number < begun else ""
+                task.fail(WorkerLost(f"{worker.name} {how} with {what}{task.name} in hand{advice}"))
         self._give()
 
     def fail_all(self, error: BaseException) -> None:

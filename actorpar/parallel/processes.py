@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import multiprocessing
 import os
 import signal
@@ -19,10 +20,11 @@ from ..channels.receiver import Receiver
 from ..channels.sender import Sender
 from ..launch.application import MODULE, Application
 from ..launch.ending import die_with_parent, ended, how, with_environment
+from ..nodes.departure import patiently
 from ..running import run
 from .crew import Worker
 from .wire import NO_VALUES, Done, Job
-from .worker import work
+from .worker import keep_working
 
 #: Results that may be on their way; a worker waits when the pool does not take them.
 RESULTS: Final = 64
@@ -40,12 +42,14 @@ class WorkerProcess:
     def __init__(self, name: str, environment: Mapping[str, str]) -> None:
         jobs_tx, jobs_rx = open_channel[Job](float("inf"), name=f"jobs of {name}")
         results_tx, self.results = open_channel[Done](RESULTS, name=f"results of {name}")
-        self.worker = Worker(name, jobs_tx)
-        process = multiprocessing.get_context("spawn").Process(
-            target=_begin, args=(jobs_rx, results_tx, _program(), os.getpid()), name=f"actorpar {name}"
+        spawn = multiprocessing.get_context("spawn")
+        begun = spawn.RawValue("Q", 0)  # memory that both see: what a process wrote there outlives it
+        self.worker = Worker(name, jobs_tx, lambda: begun.value)
+        process = spawn.Process(
+            target=_begin, args=(jobs_rx, results_tx, begun, _program(), os.getpid()), name=f"actorpar {name}"
         )
         try:
-            with with_environment(environment):
+            with with_environment(environment), patiently():
                 process.start()
         except BaseException:
             for end in (jobs_tx, jobs_rx, results_tx, self.results):
@@ -94,22 +98,35 @@ def _program() -> str:
     return "" if found is None or main is found else str(getattr(found, "__file__", "") or "")
 
 
+def has_no_file() -> bool:
+    """True where the program is typed in, or comes by a pipe: no other process can import it."""
+    main = sys.modules["__main__"]
+    return getattr(main, "__spec__", None) is None and not os.path.isfile(getattr(main, "__file__", ""))
+
+
+def is_importing() -> bool:
+    """True in a worker that imports its program: a pool would start workers that do so, without end."""
+    return bool(getattr(multiprocessing.current_process(), "_inheriting", False))
+
+
 # -- in the process
 
 
-def _begin(jobs: Receiver[Job], results: Sender[Done], program: str, parent: int) -> None:
+def _begin(jobs: Receiver[Job], results: Sender[Done], begun: Any, program: str, parent: int) -> None:
     """The first function that runs in a worker."""
     die_with_parent(parent)
     signal.signal(signal.SIGINT, lambda *_: None)  # a Ctrl-C is for the pool, which then ends its workers
+    logging.getLogger("actorpar.nodes").setLevel(logging.ERROR)  # a call that keeps the loop is what it is for
     try:
         if program:
             Application(Path(program)).load()
-        run(functools.partial(_serve, jobs, results))
+        run(functools.partial(_serve, jobs, results, begun))
     except ActorparError as error:  # its text is made for people, and the stack is ours
         sys.exit(f"actorpar: {type(error).__name__}: {error}")
 
 
-async def _serve(jobs: Receiver[Job], results: Sender[Done]) -> None:
+async def _serve(jobs: Receiver[Job], results: Sender[Done], begun: Any) -> None:
     jobs.prefetch(AHEAD)
     await results.send((0, NO_VALUES, [], [], 0.0))
-    await work(jobs, results, 1, False)
+    with jobs, results:
+        await keep_working(jobs, results, None, False, functools.partial(setattr, begun, "value"))

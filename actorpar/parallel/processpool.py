@@ -24,12 +24,13 @@ from ..channels import env
 from ..channels.group import ProcessGroup
 from ..launch import cores
 from ..nodes.codec.signature import signature_of
+from ..nodes.errors import NotImportable
 from ..remote.naming import name_of
 from . import progress as bar
 from .batches import Batches
 from .crew import Crew, Task
 from .errors import ProcessPoolClosed
-from .processes import WorkerProcess
+from .processes import WorkerProcess, has_no_file, is_importing
 from .window import windowed
 from .wire import Failure
 
@@ -75,6 +76,11 @@ class ProcessPool:
         """Start the workers and wait until all are there. ProcessPoolClosed: one of them could not start."""
         if self._is_open or self._closing:
             raise ProcessPoolClosed("a pool is entered once: make another one")
+        if is_importing():
+            raise ProcessPoolClosed(
+                "this process is a worker of a pool, and imports the program to find its functions: have the program "
+                'start under `if __name__ == "__main__":`'
+            )
         await self._group.__aenter__()
         self._is_open = True
         ready = [asyncio.get_running_loop().create_future() for _ in range(self.size)]
@@ -197,7 +203,7 @@ class ProcessPool:
             self._crew.put(task)
             return task.future
 
-        batches = Batches(items, chunk, self.size, functools.partial(self._crew.seconds.get, name), spread=spread)
+        batches = Batches(items, chunk, self.size, functools.partial(self._crew.pace.worth, name), spread=spread)
         with bar.shown(name, items) if progress else bar.nothing() as advance:
             async with contextlib.aclosing(windowed(batches.source(), put, self._ahead, ordered)) as done:
                 async for outcomes in done:
@@ -214,7 +220,10 @@ class ProcessPool:
     def _name(self, fn: Callable[..., Any]) -> str:
         if not self._is_open:
             raise ProcessPoolClosed("the pool is not open: use it inside `async with`") from self._failure
-        return name_of(fn, by_child=True)
+        name = name_of(fn, by_child=True)
+        if name.startswith("__main__:") and has_no_file():
+            raise NotImportable(f"{fn!r} is defined in no file, so a worker cannot import it: define it in a module")
+        return name
 
     # -- workers
 

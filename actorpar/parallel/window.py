@@ -39,9 +39,11 @@ async def windowed(
     ready: collections.deque[asyncio.Future[Any]] = row if ordered else collections.deque()
 
     def done(future: asyncio.Future[Any]) -> None:
-        if not ordered and not future.cancelled():
-            row.remove(future)
-            ready.append(future)
+        if not future.cancelled():
+            future.exception()  # of several failures one is raised, and the others are no news
+            if not ordered:
+                row.remove(future)
+                ready.append(future)
         changed.set()
 
     ended = False

@@ -13,6 +13,7 @@ from ..actors.errors import Reject
 from ..nodes.codec.port import NoPort
 from ..nodes.codec.signature import Signature
 from ..nodes.errors import CodecError, RemoteError
+from ..nodes.protocol.inbound import MESSAGE_LIMIT
 
 #: What crosses to a worker: number, function, how many plain arguments each call has, the names of the others, and the
 #: calls.
@@ -23,6 +24,8 @@ Failed: TypeAlias = tuple[int, str, str, str, str]
 Done: TypeAlias = tuple[int, bytes, list[memoryview], list[Failed], float]
 
 _PORT = NoPort()
+#: Bytes that the calls of a job, or their results, may have: what a link takes, less what a job says of itself.
+MOST: Final = MESSAGE_LIMIT - (1 << 20)
 #: In the place of the call: all of the job.
 ALL: Final = -1
 #: No results, encoded.
@@ -47,11 +50,26 @@ def encode_calls(
     CodecError, ItemTypeError.
     """
     count = signature.count(calls[0], kwargs)
+    names: tuple[str, ...] = ()
     if kwargs:
         names, body, buffers = signature.encode(calls[0], kwargs, _PORT)
-        return count, names, body, buffers
-    body, buffers = signature.encode_calls(calls, _PORT)
-    return count, (), body, buffers
+    else:
+        body, buffers = signature.encode_calls(calls, _PORT)
+    _check_size("the arguments", signature, len(calls), size_of_job(body, buffers))
+    return count, names, body, buffers
+
+
+def size_of_job(body: bytes, buffers: list[Any]) -> int:
+    """Bytes of what is encoded."""
+    return len(body) + sum(map(len, buffers)) if buffers else len(body)
+
+
+def _check_size(what: str, signature: Signature, calls: int, size: int) -> None:
+    if size > MOST:
+        raise CodecError(
+            f"{what} of {calls} calls of {signature.name} have {size} bytes, and at most {MOST} travel together: "
+            + ("take fewer in a chunk" if calls > 1 else "give them in parts, or in a file")
+        )
 
 
 def decode_calls(signature: Signature, job: Job) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
@@ -61,7 +79,10 @@ def decode_calls(signature: Signature, job: Job) -> list[tuple[tuple[Any, ...], 
 
 
 def encode_outcomes(signature: Signature, outcomes: list[Outcome]) -> tuple[bytes, list[Any], list[Failed]]:
-    """Body and buffers of the results, and what failed; a result that cannot be encoded fails its call."""
+    """Body and buffers of the results, and what failed; a result that cannot be encoded fails its call.
+
+    CodecError: together they are too large.
+    """
     failed = {place: each.error for place, each in enumerate(outcomes) if isinstance(each, Failure)}
     try:
         values = [value for place, value in enumerate(outcomes) if place not in failed]
@@ -76,6 +97,7 @@ def encode_outcomes(signature: Signature, outcomes: list[Outcome]) -> tuple[byte
                 except CodecError as error:
                     failed[place] = error
         body, buffers = signature.result.encode(values, _PORT)
+    _check_size("the results", signature, len(outcomes), size_of_job(body, buffers))
     return body, buffers, [_told(place, error) for place, error in sorted(failed.items())]
 
 

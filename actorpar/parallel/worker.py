@@ -34,14 +34,22 @@ async def work(jobs: Receiver[Job], results: Sender[Done], at_once: int, blockin
     served = served_here()
     async with ProcessGroup("worker") as group:
         for _ in range(at_once):
-            group.spawn(_work, jobs.clone(), results.clone(), served, blocking)
+            group.spawn(keep_working, jobs.clone(), results.clone(), served, blocking)
         jobs.close()
         results.close()
 
 
-async def _work(jobs: Receiver[Job], results: Sender[Done], served: tuple[str, ...] | None, blocking: bool) -> None:
+async def keep_working(
+    jobs: Receiver[Job],
+    results: Sender[Done],
+    served: tuple[str, ...] | None,
+    blocking: bool,
+    begin: Callable[[int], object] = int,
+) -> None:
+    """Do one job after the other until there are none any more; `begin` is called with the number of each before."""
     clock, rested = env.clock, env.clock()
     async for job in jobs:
+        begin(job[0])
         await results.send(await do(job, served, blocking))
         if clock() - rested > PAUSE:
             await env.sleep(0)
@@ -69,7 +77,10 @@ async def do(job: Job, served: tuple[str, ...] | None, blocking: bool) -> Done:
             outcomes.append(Failure(error))
         else:
             outcomes.append(value)
-    body, buffers, failed = encode_outcomes(signature, outcomes)
+    try:
+        body, buffers, failed = encode_outcomes(signature, outcomes)
+    except CodecError as error:
+        return refuse(job, error)
     return number, body, buffers, failed, env.clock() - began
 
 

@@ -9,7 +9,7 @@ Invariants
   shown, so that a sender that never waits still writes every SLICE items, and the other side has work meanwhile.
 - credit here + credit on its way back + items on their way + items at the home <= capacity (NET-3).
 - Nothing is written before the home said Opened; until then the backlog keeps items and ops in their order.
-- At most `window` bytes are on their way, or one batch that is larger (NET-4).
+- At most `window` bytes are on their way, or one batch that is larger behind fewer than UNTOLD (NET-4).
 - `flights` are the batches that the home has not taken note of: their outcome is unknown if its node is lost (NET-35).
 """
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 #: Bytes that one end may have on their way.
 WINDOW: Final = 4 << 20
+UNTOLD: Final = WINDOW // 4  # the home does not tell of fewer that are free, so nobody waits for that
 #: Items that are sent in a turn before they are written.
 SLICE: Final = 256
 #: Items of a batch while nothing is known of their size.
@@ -173,7 +174,7 @@ class Outlet:
         room = WINDOW - self.flying
         if room <= 0 and self.flying:
             return 0
-        return min(waiting, max(int(room / self.item_size), 0 if self.flying else 1))
+        return min(waiting, max(int(room / self.item_size), 1 if self.flying < UNTOLD else 0))
 
     def _take(self, most: int) -> list[Any]:
         core = self.core

@@ -12,7 +12,7 @@ from actorpar.channels.waiters import GRANTED
 from ..errors import NodeDown, ProtocolError, RemoteError
 from . import ops
 from .causes import split
-from .outlet import WINDOW
+from .outlet import UNTOLD, WINDOW
 from .trigger import Trigger
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class SenderStub:
         if self.peer is None or self.next_nonce is not None:
             return
         news = self.untold and (self.is_urgent() or self.untold >= self.worth())
-        if news or self.arrived - self.told[0] >= NOTE_EVERY or self.freed - self.told[1] >= WINDOW // 4:
+        if news or self.arrived - self.told[0] >= NOTE_EVERY or self.freed - self.told[1] >= UNTOLD:
             self.peer.control(ops.Credit(self.alias, self.untold, self.arrived, self.freed))
             self.told = (self.arrived, self.freed)
             if self.untold:

@@ -11,13 +11,27 @@ from . import (
     imports,
     io_under_load,
     pipelines,
+    pools,
     savina,
     streams,
     switching,
 )
 from .cases import Group
 
-TOPICS = (streams, switching, choosing, crossing, io_under_load, actors, idle, savina, pipelines, downloads, imports)
+TOPICS = (
+    streams,
+    switching,
+    choosing,
+    crossing,
+    io_under_load,
+    actors,
+    idle,
+    savina,
+    pipelines,
+    pools,
+    downloads,
+    imports,
+)
 
 
 def every_group() -> list[Group]:

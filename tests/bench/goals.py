@@ -89,6 +89,8 @@ GOALS = (
     Goal("memory of an idle actor", "actorpar", None, {NO_LOOP: 500}, "each", "B"),
     Goal("one tell to each", "actorpar", None, _both(1e-6), "each", "us"),
     Goal("supervised restart", "actorpar, one_for_one", None, _both(50e-6), "each", "us"),
+    Goal("pool, tasks of 1 ms", "actorpar", "one process", {NO_LOOP: 1 / 1.9}),
+    Goal("pool, overhead", "actorpar", "multiprocessing.Pool, chunksize=1", {NO_LOOP: 1 / 3}),
     *(
         Goal(f"downloads, {size} files", "actorpar fetch", "aiohttp + semaphore, uvloop", {NO_LOOP: 1.05})
         for size in ("small", "large")

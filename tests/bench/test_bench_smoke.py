@@ -49,9 +49,17 @@ def test_every_case_of_a_group_moves_all_its_items(group: Group, loop: str) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["downloads, small files", "downloads, large files", "memory of an idle actor", "import"]
+    "name",
+    [
+        "downloads, small files",
+        "downloads, large files",
+        "memory of an idle actor",
+        "import",
+        "pool, tasks of 1 ms",
+        "pool, overhead",
+    ],
 )
-def test_clients_and_imports_run_in_processes_of_their_own(name: str) -> None:
+def test_clients_imports_and_workers_run_in_processes_of_their_own(name: str) -> None:
     [group] = [group for group in every_group() if group.name == name]
     result = run_tiny(group, NO_LOOP)
     assert result.failed == {}

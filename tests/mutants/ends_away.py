@@ -48,8 +48,15 @@ ENDS_AWAY = [
         OUTLET,
         "bytes on their way are not bounded",
         "        if room <= 0 and self.flying:\n            return 0\n"
-        "        return min(waiting, max(int(room / self.item_size), 0 if self.flying else 1))",
+        "        return min(waiting, max(int(room / self.item_size), 1 if self.flying < UNTOLD else 0))",
         "        return waiting",
+    ),
+    Mutant(
+        "NET-04",
+        OUTLET,
+        "a small item behind a large one waits for what nobody tells",
+        "1 if self.flying < UNTOLD else 0",
+        "0 if self.flying else 1",
     ),
     Mutant(
         "NET-05",

@@ -291,6 +291,28 @@ async def test_net04_a_channel_of_large_items_has_a_bounded_number_of_bytes_unde
         close(tx, rx)
 
 
+@pytest.mark.parametrize("end", ["sender", "receiver"])
+@pytest.mark.parametrize("pause", [0.0, 0.1])
+async def test_net04_small_items_follow_a_large_one_whoever_waits(end: str, pause: float) -> None:
+    """Nothing is told of less than a quarter of the bytes, so with less than that on their way the sender goes on."""
+    async with mesh(2) as nodes:
+        tx, rx = ap.open_channel[bytes](64)
+        if end == "receiver":
+            rx = nodes.move(rx, 0, 1, bytes)
+        else:
+            tx = nodes.move(tx, 0, 1, bytes)
+        for size in (40 << 20, 9, 9, 9, 5 << 20, 9, 9):
+            await tx.send(bytes(size))
+            await asyncio.sleep(pause)
+            assert len(await asyncio.wait_for(rx.receive(), 5)) == size
+        for size in (40 << 20, 9, 9):
+            await tx.send(bytes(size))
+        await asyncio.sleep(pause)
+        for size in (40 << 20, 9, 9):
+            assert len(await asyncio.wait_for(rx.receive(), 5)) == size
+        close(tx, rx)
+
+
 @pytest.mark.parametrize("round", range(3))
 async def test_net13_one_select_over_memory_thread_unix_tcp_and_timer(round: int) -> None:
     async with mesh(3, "unix") as unix, mesh(2, "tcp") as tcp:

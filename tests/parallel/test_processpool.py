@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -17,6 +13,7 @@ import pytest
 
 import actorpar as ap
 from actorpar.nodes.errors import CodecError, ItemTypeError, NotImportable, RemoteError
+from actorpar.nodes.node import Node
 from tests.parallel import chores
 
 PATIENCE = 20
@@ -75,6 +72,23 @@ async def test_imap_is_bounded_by_its_consumer_over_items_without_end(pool: ap.P
         assert [await anext(results) for _ in range(5)] == [1, 4, 9, 16, 25]
         assert pulled <= 5 + 2 * 2 * 64
     assert await pool.submit(chores.square, 3) == 9
+
+
+async def test_imap_holds_few_large_items_although_their_calls_are_short(pool: ap.ProcessPool) -> None:
+    for _ in range(3):
+        await pool.map(chores.size, [np.zeros(1)] * 2000)  # so batches and hands are as large as they get
+    pulled = 0
+
+    def arrays() -> Iterator[np.ndarray]:
+        nonlocal pulled
+        while True:
+            pulled += 1
+            yield np.zeros(1 << 17)  # 1 MiB
+
+    async with aclosing(pool.imap(chores.size, arrays())) as sizes:
+        for _ in range(100):
+            assert await anext(sizes) == 1 << 17
+    assert pulled < 200
 
 
 async def test_imap_takes_async_iterables(pool: ap.ProcessPool) -> None:
@@ -146,7 +160,18 @@ async def test_a_pool_that_is_not_open_takes_nothing() -> None:
         pool.submit(chores.square, 1)
 
 
-# -- workers that are lost
+# -- workers that are busy, and workers that are lost
+
+
+async def test_net42_a_call_that_keeps_the_interpreters_lock_for_longer_than_a_node_may_be_silent_is_no_loss(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of a worker the end is seen, and silence says nothing."""
+    monkeypatch.setattr(Node.__init__, "__kwdefaults__", {**(Node.__init__.__kwdefaults__ or {}), "down_after": 0.6})
+    async with ap.ProcessPool(1) as pool:
+        assert await pool.submit(chores.keep_the_lock, 2) == 0
+        assert await pool.submit(chores.nap, 1.7) == 1.7
+    assert capfd.readouterr().err == ""  # that a call keeps the loop of a worker is no news
 
 
 async def test_a_call_whose_worker_is_killed_fails_and_the_pool_goes_on(pool: ap.ProcessPool) -> None:
@@ -179,6 +204,18 @@ async def test_a_cancelled_call_that_no_worker_has_is_not_made(pool: ap.ProcessP
     assert len(os.listdir(tmp_path)) < 40
 
 
+async def test_a_map_that_is_cancelled_leaves_the_workers_to_others(pool: ap.ProcessPool, tmp_path: Path) -> None:
+    mapping = asyncio.ensure_future(pool.starmap(chores.marked, [(str(tmp_path), number) for number in range(1000)]))
+    async with asyncio.timeout(PATIENCE):
+        while not os.listdir(tmp_path):  # noqa: ASYNC110  # another process tells nobody here
+            await asyncio.sleep(0.01)
+    mapping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await mapping
+    assert await pool.submit(chores.square, 3) == 9
+    assert len(os.listdir(tmp_path)) < 100
+
+
 async def test_leaving_waits_for_what_was_submitted() -> None:
     async with ap.ProcessPool(2) as pool:
         futures = [pool.submit(chores.nap, 0.05) for _ in range(6)]
@@ -202,48 +239,3 @@ async def test_an_exception_in_the_block_drops_what_was_submitted_and_kills_the_
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-
-
-SCRIPT = """
-    import asyncio, os, sys
-    import actorpar as ap
-
-    def cube(x: int) -> int:
-        return x**3
-
-    async def main():
-        async with ap.ProcessPool(2) as pool:
-            print(await pool.map(cube, range(5)), *pool.pids, flush=True)
-            if "wait" in sys.argv:
-                await asyncio.sleep(60)
-
-    if __name__ == "__main__":
-        ap.run(main)
-"""
-
-
-def script(folder: Path) -> str:
-    path = folder / "cubes.py"
-    path.write_text(textwrap.dedent(SCRIPT))
-    return str(path)
-
-
-def test_functions_of_the_program_itself_run_in_a_pool(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, script(tmp_path)], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.startswith("[0, 1, 8, 27, 64]"), done.stderr
-    assert done.stderr == ""
-
-
-def test_functions_of_a_program_that_was_launched_run_in_a_pool(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "actorpar", "run", script(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.startswith("[0, 1, 8, 27, 64]"), done.stderr
-
-
-def test_workers_end_with_the_process_of_the_pool_however_it_ends(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, script(tmp_path), "wait"], stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
-        pids = [int(word) for word in program.stdout.readline().split("]")[1].split()]
-        program.send_signal(signal.SIGKILL)
-        program.stdout.read()  # the workers have it open, too: it ends with the last of them
-    assert len(pids) == 2
