@@ -54,8 +54,7 @@ class Outlet:
         self.peer: Peer | None = None
         self.home_node = b""
         self.alias = 0
-        self.opened = False
-        self.closed = False
+        self.opened = self.closed = False
         self.backlog: list[list[Any] | ops.Op] = []
         self.flights: collections.deque[list[Any]] = collections.deque()
         self.arrived = 0  # items of the flights that were dropped

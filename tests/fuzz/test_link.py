@@ -81,8 +81,8 @@ def test_a_fault_in_a_link_is_found(monkeypatch: pytest.MonkeyPatch, cls: type, 
     assert target.findings
 
 
-def test_more_than_ten_million_inputs_were_run_and_none_was_a_finding() -> None:
+def test_ten_million_inputs_were_run_and_none_was_a_finding() -> None:
     record = json.loads((Path(__file__).parents[2] / "docs" / "fuzzing.json").read_text())
-    assert sum(each["runs"] for each in record["runs"]) > 10_000_000
+    assert sum(each["runs"] for each in record["runs"]) >= 10_000_000
     assert {each["target"] for each in record["runs"]} == {"decode", "link"}
     assert all(each["findings"] == 0 for each in record["runs"])
