@@ -23,9 +23,14 @@ def files(process: int | None = None) -> list[str]:
 
 
 @contextmanager
-def arena_of_its_own(limit: int) -> Iterator[Arena]:
-    """The shared memory of this process meanwhile; afterwards nothing is left of it."""
+def arena_of_its_own(limit: int, *, is_warm: bool = True) -> Iterator[Arena]:
+    """The shared memory of this process meanwhile; afterwards nothing is left of it.
+
+    Warm, its first file is there already: on a busy machine fresh pages take a while, and keep a loop.
+    """
     before, made = slabs._arenas[:], Arena(limit=limit)
+    if is_warm:
+        made.allocate(1)
     slabs._arenas[:] = [made]
     try:
         yield made

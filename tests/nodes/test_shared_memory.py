@@ -19,11 +19,10 @@ import numpy
 import pytest
 
 import actorpar as ap
-from actorpar.nodes import lending
+from actorpar.nodes import lending, shm
 from actorpar.nodes.node import Node
 from actorpar.nodes.protocol import frame as frames
 from actorpar.nodes.remote import moving, ops
-from actorpar.nodes.shm import sweep
 from actorpar.nodes.slabs import Arena
 from tests.nodes.loops import on_both_loops
 from tests.nodes.meshed import Mesh, close, mesh
@@ -201,7 +200,12 @@ async def test_net49_a_node_that_cannot_see_the_memory_gets_everything_by_the_st
         close(tx, rx)
 
 
-async def test_net49_a_node_of_another_host_is_not_even_asked(arena: Arena) -> None:
+async def test_net49_a_node_of_another_host_is_not_even_asked() -> None:
+    with arena_of_its_own(LIMIT, is_warm=False):
+        await no_file_is_made_for_another_host()
+
+
+async def no_file_is_made_for_another_host() -> None:
     async with Node("here") as here, Node("there") as there:
         there.host = "another one"
         await here.listen("tcp://127.0.0.1:0")
@@ -305,16 +309,18 @@ class Child:
     """Another process with a node, and the end of a channel that it was given."""
 
     def __init__(self, then: str) -> None:
-        self.near, far = socket.socketpair()
-        program = CHILD.format(then=then)
-        with far:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", program, str(far.fileno())], pass_fds=[far.fileno()], stdout=subprocess.PIPE
-            )
+        self.program = CHILD.format(then=then)
+
+    def _start(self, far: socket.socket) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", self.program, str(far.fileno())]
+        return subprocess.Popen(command, pass_fds=[far.fileno()], stdout=subprocess.PIPE)
 
     async def __aenter__(self) -> Child:
+        near, far = socket.socketpair()
+        with far:
+            self.process = await asyncio.to_thread(self._start, far)
         self.node = Node("parent")
-        self.link = await self.node.adopt(self.near, dials=False)
+        self.link = await self.node.adopt(near, dials=False)
         self.link.lending.ask()
         return self
 
@@ -333,7 +339,7 @@ class Child:
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.process.wait(20)
-        sweep()  # it may have been killed
+        shm.sweep()  # it may have been killed
 
 
 RECEIVE = "held = [await end.receive() for _ in range(6)]; print(int(held[5][7]), flush=True); "
@@ -365,11 +371,16 @@ async def test_net51_a_node_that_was_killed_leaves_files_that_the_next_one_sweep
         await until(lambda: not child.node.links)
         child.process.wait(20)
         assert files(child.process.pid)
-        async with Node("next") as swept:
+        async with Node("next"):
             assert not files(child.process.pid)
-            assert swept.counters["shared memory: swept"] >= 1
         assert [int(each[-1]) for each in held] == list(range(6))
         rx.close()
+
+
+async def test_net51_files_that_were_swept_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shm, "sweep", lambda: 3)
+    async with Node("next") as node:
+        assert node.counters["shared memory: swept"] == 3
 
 
 async def test_net52_a_node_that_closes_leaves_its_files_until_they_are_reached(arena: Arena) -> None:
