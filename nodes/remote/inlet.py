@@ -186,11 +186,9 @@ class Inlet:
         self._forget()
         self.asked = self.recalls = 0
         try:
-            home = self.table.peer(op.home)
+            self.open(self.table.peer(op.home), op.nonce)
         except Unreachable as error:
             self._end_now(ChannelBroken, error)
-        else:
-            self.open(home, op.nonce)
 
     def _on_ended(self, op: ops.Ended) -> None:
         core = self.core

@@ -383,11 +383,9 @@ class Outlet:
         self.flights.clear()
         self.flying = self.freed = self.arrived = 0
         try:
-            home = self.table.peer(op.home)
+            self.open(self.table.peer(op.home), op.nonce)
         except Unreachable as error:
             self._end(ChannelBroken, error)
-        else:
-            self.open(home, op.nonce)
 
     def on_lost(self, error: BaseException) -> None:
         """The node of the home is gone (NET-35)."""
