@@ -10,6 +10,7 @@ from . import (
     idle,
     imports,
     io_under_load,
+    links,
     pipelines,
     pools,
     savina,
@@ -29,6 +30,7 @@ TOPICS = (
     savina,
     pipelines,
     pools,
+    links,
     downloads,
     imports,
 )

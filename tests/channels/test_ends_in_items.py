@@ -108,8 +108,7 @@ async def test_net20_every_end_of_send_many_moves() -> None:
 async def test_net20_a_select_moves_the_end_of_the_guard_that_it_chose_and_no_other() -> None:
     tx, rx = ap.open_channel[ap.Sender[int]](1)
     full_tx, full_rx = ap.open_channel[ap.Sender[int]](0)
-    one, two, answers = *(ap.open_channel[int](1)), None
-    del answers
+    one, two = ap.open_channel[int](1)
     spare = one.clone()
     assert await ap.select(ap.send_to(full_tx, spare), ap.send_to(tx, one)) == (1, None)
     assert one.closed
