@@ -18,6 +18,7 @@ PRINTS = {
     "bank.py": r"30 from Ann to Ben\nAnn was killed, and is back\n"
     r"refused: Ann has only 70\nrefused: there is no Eve here\n",
     "broadcast.py": r"(?:(?:quick|slow) saw \d+ of 20 prices, and last of all 119\n){2}",
+    "shared_array.py": r"1600 rows; their deviation was 1.41 and is 0.67\n",
     "collatz.py": r"77031 takes 350 steps\n",
     "dining_philosophers.py": r"(\w+ ate 20 times\n){5}",
     "duplicates.py": r"left out: gone \(No such file or directory\)\n"

@@ -26,7 +26,7 @@ from actorpar.channels.waiters import ENDED, wake_all
 from ..errors import CodecError, ItemTypeError, LinkLost, ProtocolError, RemoteError, Unreachable
 from . import ops
 from .causes import FAILURES, describe, split
-from .credit import credit_of
+from .credit import UNTOLD, WINDOW, credit_of
 from .trigger import Trigger
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from .peer import Peer
     from .table import ChannelTable
 
-#: Bytes that one end may have on their way.
-WINDOW: Final = 4 << 20
-UNTOLD: Final = WINDOW // 4  # the home does not tell of fewer that are free, so nobody waits for that
 #: Items that are sent in a turn before they are written.
 SLICE: Final = 256
 #: Items of a batch while nothing is known of their size.

@@ -12,7 +12,7 @@ from actorpar.channels.waiters import GRANTED
 from ..errors import NodeDown, ProtocolError, RemoteError
 from . import ops
 from .causes import split
-from .outlet import UNTOLD, WINDOW
+from .credit import UNTOLD, WINDOW
 from .trigger import Trigger
 
 if TYPE_CHECKING:

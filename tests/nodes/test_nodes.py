@@ -276,7 +276,7 @@ async def test_net07_a_full_channel_stops_no_other() -> None:
 
 
 async def test_net04_a_channel_of_large_items_has_a_bounded_number_of_bytes_under_way() -> None:
-    from actorpar.nodes.remote.outlet import WINDOW
+    from actorpar.nodes.remote.credit import WINDOW
 
     async with mesh(2) as nodes:
         tx, rx = ap.open_channel[bytes](1000)
