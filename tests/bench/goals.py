@@ -91,6 +91,15 @@ GOALS = (
     Goal("supervised restart", "actorpar, one_for_one", None, _both(50e-6), "each", "us"),
     Goal("pool, tasks of 1 ms", "actorpar", "one process", {NO_LOOP: 1 / 1.9}),
     Goal("pool, overhead", "actorpar", "multiprocessing.Pool, chunksize=1", {NO_LOOP: 1 / 3}),
+    Goal("link, 64 B one way", "actorpar, pipe", "asyncio streams", {UVLOOP: 1 / 3}),
+    Goal("link, 64 B one way", "actorpar, TCP", "asyncio streams", {UVLOOP: 1 / 4}),
+    Goal("link, 64 B one way", "actorpar, pipe, send_many", "asyncio streams", {UVLOOP: 1 / 5}),
+    Goal("link, 64 B one way", "actorpar, pipe", "pyzmq asyncio", {UVLOOP: 1 / 15}),
+    Goal("link, 64 B one way", "actorpar, TCP", "pyzmq asyncio", {UVLOOP: 1 / 15}),
+    Goal("link, 64 B round trip", "actorpar, pipe", "asyncio streams", {UVLOOP: 0.8}),
+    Goal("link, 16 MiB", "actorpar, pipe, one copy", "blocking sockets", {UVLOOP: 0.7}),
+    Goal("link, 16 MiB", "actorpar, TCP", "blocking sockets", {UVLOOP: 1.1}),
+    Goal("link, 16 MiB", "actorpar, pipe, empty_shared", None, {UVLOOP: 100e-6}, "each", "us"),
     *(
         Goal(f"downloads, {size} files", "actorpar fetch", "aiohttp + semaphore, uvloop", {NO_LOOP: 1.05})
         for size in ("small", "large")
