@@ -200,13 +200,17 @@ def _arrays(kind: str, shared: bool) -> Trial:
             done, says = ap.open_channel[int](1)
             await system.spawn(consume_arrays, rx, done, on="far")
             await says.receive()
+
+            async def one() -> None:
+                await tx.send(array)
+                expect("last byte", await says.receive(), 7)
+
             with tx, says:
-                for number in range(items + 2):  # the first ones map the memory
-                    if number == 2:
-                        watch = Stopwatch().__enter__()
-                    await tx.send(array)
-                    expect("last byte", await says.receive(), 7)
-                watch.__exit__(None, None, None)
+                for _ in range(2):  # the first ones map the memory
+                    await one()
+                with Stopwatch() as watch:
+                    for _ in range(items):
+                        await one()
                 tx.close()
                 expect("bytes", await says.receive(), LARGE * (items + 2))
             return _sample(watch, items)
