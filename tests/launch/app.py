@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 
@@ -84,9 +85,53 @@ async def threads() -> None:
     print("threads", os.environ.get("OMP_NUM_THREADS"), flush=True)
 
 
+async def bounded() -> None:
+    print("bounded", os.environ.get("OMP_NUM_THREADS"), flush=True)
+
+
+async def threads_of_a_node() -> None:
+    async with ap.ActorSystem() as system:
+        (node,) = await system.wait_for_nodes(1)
+        await (await system.spawn(bounded, on=node))
+
+
 async def pids_once() -> None:
     async with ap.ActorSystem() as system:
         print("names", *(node.name for node in system.nodes), flush=True)
+
+
+async def told_names() -> None:
+    async with ap.ActorSystem() as system:
+        nodes = await system.wait_for_nodes(int(os.environ["WANTED_NODES"]))
+        print("names", *(node.name for node in nodes), flush=True)
+
+
+class Careful(ap.Actor):
+    """Its node is told to end while it handles a message."""
+
+    async def work(self) -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):  # it has arrived long before
+            await asyncio.sleep(0)
+        print("handled", flush=True)
+        return "done"
+
+    def more(self) -> None:
+        print("more", flush=True)
+
+    async def on_stop(self, reason: object) -> None:
+        print("stopped", flush=True)
+
+
+async def drained() -> None:
+    async with ap.ActorSystem() as system:
+        (node,) = await system.wait_for_nodes(1)
+        down = asyncio.Event()
+        system.hub.node.watch(lambda event: isinstance(event, ap.NodeLost) and down.set())
+        careful = await system.spawn(Careful, on=node)
+        print("answer", await careful.ask(Careful.work), flush=True)
+        await down.wait()
+        print("told", careful.tell(Careful.more), flush=True)
 
 
 async def raises() -> None:

@@ -70,23 +70,6 @@ def test_one_program_runs_unchanged_over_tcp(served: list[subprocess.Popen[str]]
     assert f"sum {TOTAL} by 2" in done.stdout, done.stderr
 
 
-def test_every_listener_of_every_start_path_is_on_loopback_or_a_unix_socket(
-    served: list[subprocess.Popen[str]],
-) -> None:
-    alpha = serve(served, "--listen", "tcp://127.0.0.1:0")
-    controller = start("run", f"{APP}:pids", "--nodes", "2", "--join", alpha)
-    try:
-        assert controller.stdout is not None
-        assert any(line.startswith("pids") for line in controller.stdout)
-        listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
-        ours = [line.split()[3] for line in listening.splitlines() if "python" in line or "actorpar" in line]
-        assert ours
-        assert all(where.startswith(("127.0.0.1:", "[::1]:")) for where in ours)
-    finally:
-        controller.send_signal(signal.SIGINT)
-        controller.communicate(timeout=15)
-
-
 def test_another_bind_is_refused_without_a_key() -> None:
     done = run("node", str(APP), "--listen", "tcp://0.0.0.0:0")
     assert done.returncode == 1
@@ -160,6 +143,29 @@ def test_the_controller_has_its_share_of_the_cores_too(monkeypatch: pytest.Monke
     assert "threads 1\n" in run("run", f"{APP}:threads", "--nodes", "1", OMP_NUM_THREADS="1").stdout
     share = cores.share(2)
     assert f"threads {share}\n" in run("run", f"{APP}:threads", "--nodes", "2").stdout
+
+
+def test_a_node_that_serves_has_the_cores_that_it_may_use(
+    served: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    alpha = serve(served, "--listen", "tcp://127.0.0.1:0")
+    assert run("run", f"{APP}:threads_of_a_node", "--join", alpha).returncode == 0
+    assert served[0].stdout is not None
+    assert next(line for line in served[0].stdout if "bounded" in line) == f"bounded {cores.share(1)}\n"
+
+
+def test_a_node_joins_all_that_it_is_told_to(served: list[subprocess.Popen[str]]) -> None:
+    """One of them is still to come."""
+    alpha = serve(served, "--name", "alpha", "--listen", "tcp://127.0.0.1:0")
+    beta = start("run", f"{APP}:pids", "--name", "beta", "--listen", "tcp://127.0.0.1:0")
+    served.append(beta)
+    assert beta.stdout is not None
+    where = beta.stdout.readline().rpartition(" at ")[2].strip()
+    both = ("--join", alpha, "--join", where)
+    serve(served, "--name", "gamma", "--listen", "tcp://127.0.0.1:0", *both)
+    done = run("run", f"{APP}:told_names", "--join", where, WANTED_NODES="3")
+    assert done.stdout == "names alpha beta gamma\n", done.stderr
 
 
 def _pids(controller: subprocess.Popen[str]) -> list[int]:
