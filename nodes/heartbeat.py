@@ -12,6 +12,7 @@ Invariants
 
 from __future__ import annotations
 
+import collections
 import logging
 import sys
 import threading
@@ -25,6 +26,10 @@ from .protocol import frame as frames
 
 logger = logging.getLogger("actorpar.nodes")
 
+#: Seconds between two ticks of the loop.
+TICK: Final = 0.5
+#: Ticks, the latest, of which `lag` is the worst.
+LAGS: Final = 4
 #: Seconds between two looks.
 LOOK: Final = 0.5
 #: Seconds without a tick after which the loop is late.
@@ -51,6 +56,7 @@ class Heartbeat:
         self._streams = streams
         self._stalled = stalled
         self._ticked = env.clock()
+        self._lags = collections.deque([0.0], LAGS)
         self._loop_thread = env.thread_id()
         self._told = False
         self._stop = env.Event()
@@ -58,9 +64,16 @@ class Heartbeat:
         self._thread.start()
 
     def tick(self) -> None:
-        """The loop runs."""
-        self._ticked = env.clock()
+        """The loop runs; to be called every TICK seconds."""
+        now = env.clock()
+        self._lags.append(now - self._ticked - TICK)
+        self._ticked = now
         self._told = False
+
+    @property
+    def lag(self) -> float:
+        """Seconds by which the loop was late at the worst of its latest ticks, or is now."""
+        return max(0.0, *self._lags, env.clock() - self._ticked - TICK)
 
     def look(self) -> None:
         """Speak for the loop if it is late."""

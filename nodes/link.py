@@ -209,6 +209,18 @@ class Link:
         now = (0, 0) if self.stream is None else (self.stream.sent, self.stream.received)
         return self._before[0] + now[0], self._before[1] + now[1]
 
+    @property
+    def medium(self) -> str:
+        """What its connection runs over: pipe, unix, tcp or tls; empty while there is none."""
+        if self.stream is None:
+            return ""
+        return self.stream.medium if self.resumable else "pipe"
+
+    @property
+    def stall(self) -> float:
+        """Seconds for which the loop over there had not run when that was told last; 0.0 once it has run since."""
+        return self.liveness.stall(self.inbound.next_seq)
+
     def _broken(self, error: ProtocolError) -> None:
         """The peer broke the protocol: it is told why the link ends."""
         self._node.complaints.note("protocol errors", "the link to %s ends: %s", self.name, error)
@@ -303,7 +315,7 @@ class Link:
             self.outbound.acked(frames.number_in(body, 8))
             self.touch()
         elif kind == frames.HEARTBEAT:
-            self._note(self.liveness.age_told(frames.number_in(body, 4) / 1000))
+            self._note(self.liveness.age_told(frames.number_in(body, 4) / 1000, self.inbound.next_seq))
         elif kind == frames.BYE:
             self.down(one_line(bytes(body).decode(errors="replace")) or "it has left")
         else:

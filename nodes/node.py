@@ -27,7 +27,7 @@ from .errors import NodeDown, ProtocolError, Unreachable
 from .events import NodeEvent, NodeFenced, NodeLost, NodeSilent, NodeStalled, NodeUp
 from .foreign import one_line
 from .greeting import Greeting
-from .heartbeat import Heartbeat
+from .heartbeat import TICK, Heartbeat
 from .lending import settled
 from .link import Link
 from .listener import Listener, listen
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("actorpar.nodes")
 
-#: Seconds between two looks at all links.
-TICK: Final = 0.5
 #: The label of a process that is linked to its parent alone: it serves its own program.
 GUEST: Final = "guest"
 
@@ -112,7 +110,7 @@ class Node:
         self._door = Door(self)
         self._dialer = Dialer(self)
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
-        self._heartbeat = Heartbeat(self._streams, self._stalled_here)
+        self.heartbeat = Heartbeat(self._streams, self._stalled_here)
         audit.install()
         Node.living.append(self)
         self.counters["shared memory: swept"] += shm.sweep()
@@ -345,7 +343,7 @@ class Node:
     # -- time, and the end
 
     def _tick(self) -> None:
-        self._heartbeat.tick()
+        self.heartbeat.tick()
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
         for link in list(self.links.values()):
             link.tick()
@@ -364,7 +362,7 @@ class Node:
         self.is_closed = True
         Node.living.remove(self)
         self._ticker.cancel()
-        self._heartbeat.close()
+        self.heartbeat.close()
         for listener in self.listeners:
             listener.close()
         for greeting in list(self.greetings):

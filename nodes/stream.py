@@ -94,6 +94,13 @@ class Stream:
         """What is known of the other side by TLS."""
         return self._tls
 
+    @property
+    def medium(self) -> str:
+        """What it runs over: unix, tcp, or tls."""
+        if self._socket.family == socket.AF_UNIX:
+            return "unix"
+        return "tcp" if self._tls is None else "tls"
+
     def start(self, sink: Sink) -> None:
         """Begin to read; what comes goes to the sink."""
         self._sink = sink

@@ -75,7 +75,6 @@ SLEEPERS = {
     "tests/parallel/chores.py": "what the calls of its tests do in other processes",
     "tests/parallel/test_processpool.py": "looks for another operating-system process, which tells nobody",
     "tests/remote/subjects.py": "what actors on another node do, which is to take a while",
-    "tests/remote/test_looking.py": "looks at another node, which tells nobody of what is waited for",
     "tests/remote/test_remote_actors.py": "looks at another node, which tells nobody of what is waited for",
     "tests/remote/test_stages_on_nodes.py": "looks at another node, which tells nobody of what is waited for",
     "tests/bench/echo_client.py": "the pace of the load that is measured",

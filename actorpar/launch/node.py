@@ -9,6 +9,7 @@ import os
 from collections.abc import Coroutine
 from typing import Any
 
+from . import cores
 from .application import Application
 from .options import add_common, make_node, run_to_code
 from .serving import serve
@@ -27,6 +28,7 @@ def main(options: argparse.Namespace) -> int:
 
     async def served() -> None:
         application = Application.parse(options.app)
+        os.environ.update(cores.bounds(1, os.environ))  # before the program loads what reads it
         application.load()
         # Unless the program has its own.
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
@@ -34,7 +36,7 @@ def main(options: argparse.Namespace) -> int:
             for where in options.listen:
                 listener = await node.listen(where)
                 print(f"{node.name} listens at {listener.address}", flush=True)
-            serving = serve(node, application, join=options.join[0] if options.join else "")
+            serving = serve(node, application, join=options.join)
             await (_until_eof(serving) if options.until_eof else serving)
 
     return run_to_code(served)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ..nodes.errors import Fenced
 from ..nodes.events import NodeEvent, NodeFenced, NodeLost
@@ -14,6 +16,9 @@ from ..nodes.node import Node
 from ..running import run
 from ..system import ActorSystem
 from .application import Application
+
+#: Seconds in which a node that is to be joined has to come: where all are started at once, it may come late.
+JOIN: Final = 120.0
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,13 @@ def serve_until_lost(sock: socket.socket, config: ChildConfig) -> None:
     run(main)
 
 
-async def serve(node: Node, application: Application, *, sock: socket.socket | None = None, join: str = "") -> None:
+async def serve(
+    node: Node, application: Application, *, sock: socket.socket | None = None, join: Sequence[str] = ()
+) -> None:
     """Serve until the node that was joined first is gone; without one, until cancelled.
 
-    Fenced: others have declared this node down.
+    Each node that is joined may be starting, too, and is waited for JOIN seconds; Unreachable then. Fenced: others have
+    declared this node down.
     """
     lost = asyncio.Event()
     first = b""
@@ -58,13 +66,11 @@ async def serve(node: Node, application: Application, *, sock: socket.socket | N
     node.watch(happened)
     async with ActorSystem(node.name, node=node, serves=application.modules()):
         if sock is not None:
-            link = await node.adopt(sock, dials=True)
-        elif join:
-            link = await node.join(join)
+            links = [await node.adopt(sock, dials=True)]
         else:
-            link = None
-        first = b"" if link is None else link.node
-        if link is None or not link.is_down:
+            links = [await node.join(where, JOIN) for where in join]
+        first = links[0].node if links else b""
+        if not links or not links[0].is_down:
             await lost.wait()
     if node.is_fenced:
         raise Fenced(f"{node.name} was declared down by another node while it did not run, and ends: start it anew")

@@ -16,9 +16,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from ..actors.errors import ActorError
+from ..channels import env
 from .sampling import Histogram, Samples
 
 if TYPE_CHECKING:
+    from ..nodes.node import Node
     from ..system import ActorSystem
 
 #: What an endpoint says of `exposition`.
@@ -74,6 +76,8 @@ class SystemMetrics(Collector):
             yield gauge
         if isinstance(dispatcher.sample, Samples):
             yield from _histograms(name, dispatcher.sample)
+        if self._system.remote is not None:
+            yield from _links(name, self._system.remote.node)
 
 
 def _histograms(name: list[str], samples: Samples) -> Iterator[Metric]:
@@ -85,6 +89,23 @@ def _histograms(name: list[str], samples: Samples) -> Iterator[Metric]:
         for kind, histogram in of.items():
             family.add_metric([*name, kind], _buckets(histogram), histogram.total)
         yield family
+
+
+def _links(name: list[str], node: Node) -> Iterator[Metric]:
+    """What this node sees of the others; each tells its own figures at its own endpoint."""
+    lag = GaugeMetricFamily("actorpar_loop_lag_seconds", "How late the event loop was.", labels=["system"])
+    lag.add_metric(name, node.heartbeat.lag)
+    silence = GaugeMetricFamily("actorpar_node_heard_seconds", "Since a node was heard.", labels=["system", "node"])
+    stall = GaugeMetricFamily("actorpar_node_stall_seconds", "Loop of a node that stands.", labels=["system", "node"])
+    sent = CounterMetricFamily("actorpar_link_sent_bytes", "Bytes to a node.", labels=["system", "node"])
+    received = CounterMetricFamily("actorpar_link_received_bytes", "Bytes from a node.", labels=["system", "node"])
+    for link in list(node.links.values()):
+        labels = [*name, link.name]
+        silence.add_metric(labels, link.liveness.silence(env.clock()))
+        stall.add_metric(labels, link.stall)
+        sent.add_metric(labels, link.traffic[0])
+        received.add_metric(labels, link.traffic[1])
+    yield from (lag, silence, stall, sent, received)
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:

@@ -16,6 +16,7 @@ from ..actors.cell import Cell
 from ..actors.states import STATES
 from ..channels import env
 from .inspection import in_hand, restarts
+from .nodes import NodeRow, node_rows
 from .taps import living
 from .text import printable
 from .waits import look
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 ACTORS: Final = 1_000
 WAITS: Final = 1_000
 #: What a reader must know to read it; raised when a field changes its meaning.
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 class ActorRow(TypedDict):
@@ -50,34 +51,6 @@ class ActorRow(TypedDict):
     suspended: bool
 
 
-class NodeRow(TypedDict):
-    """One node, as the system sees it; what it says of itself is None until it has answered once.
-
-    state      up, stalled (its loop is late) or silent; `silence` is seconds since its last byte
-    sent       bytes to it, `received` from it
-    clock      its own monotonic seconds; the rest as in `remote.messages.Looked`
-    """
-
-    name: str
-    host: str
-    pid: int
-    cores: int
-    labels: list[str]
-    state: str
-    silence: float
-    sent: int
-    received: int
-    clock: float | None
-    cpu: float | None
-    rss: int | None
-    load: float | None
-    lag: float | None
-    actors: int | None
-    messages: int | None
-    python: str | None
-    platform: str | None
-
-
 class SystemSnapshot(TypedDict):
     """A system at one moment.
 
@@ -85,7 +58,8 @@ class SystemSnapshot(TypedDict):
     alive      actors that live; `left_out` of them are not in `actors`
     queued     actors that have their turn coming; `handlers` are suspended
     waits      as `observe.waits.Waiting`; suspects: rings among them, by name
-    nodes      this one and the others; none where a system runs without them
+    nodes      this one and those that it is linked to; empty where there is none. Others are asked for their figures
+               by each snapshot, and the next one has what they answered
     """
 
     format: int
@@ -129,7 +103,7 @@ def snapshot(system: ActorSystem, actors: int = ACTORS) -> SystemSnapshot:
         actors=[_row(cell, system.root) for cell in cells],
         waits=[asdict(wait) for wait in picture.waits[:WAITS]],
         suspects=[list(ring) for ring in picture.suspects],
-        nodes=[] if system.remote is None else system.remote.looking.rows(),
+        nodes=[] if system.remote is None else node_rows(system.remote.survey),
     )
 
 

@@ -113,6 +113,14 @@ def running() -> list[tuple[Path, int, str]]:
     return sorted(found, key=lambda entry: (entry[1], entry[2]))
 
 
+def parent(pid: int) -> int | None:
+    """The process that has started another one; None where the system does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def peer_uid(connection: socket.socket) -> int | None:
     """The user at the other end; None where the system does not tell, and only the modes of folder and file protect."""
     if not hasattr(socket, "SO_PEERCRED"):

@@ -38,3 +38,18 @@ def call_shown(args: tuple[object, ...], kwargs: dict[str, object]) -> str:
     """The arguments of a call as they would stand in its parentheses."""
     parts = [shown(arg) for arg in args] + [f"{name}={shown(value)}" for name, value in kwargs.items()]
     return printable(", ".join(parts))
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration for people."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 120 else f"{seconds:.0f} s"
+
+
+def bytes_text(count: float) -> str:
+    """A number of bytes for people."""
+    size, unit = count, "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 999.5:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if size >= 99.5 or unit == "B" else f"{size:.1f} {unit}"

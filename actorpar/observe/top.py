@@ -1,4 +1,4 @@
-"""`actorpar top`: look at a running system through its control socket: actors, mailboxes, rates, restarts, waits.
+"""`actorpar top`: look at a running system through its control socket: nodes, actors, mailboxes, rates, waits.
 
 A program has a control socket if it was started with ACTORPAR_CONTROL=1, or made its system with `control=True`.
 Exit code 0; 1 if there is no such system, or it does not answer; 2 if there are several and none was chosen.
@@ -17,9 +17,10 @@ from typing import Final
 from ..channels import env
 from . import view
 from .client import Client
-from .sockets import ControlError, running
+from .snapshot import SystemSnapshot
+from .sockets import ControlError, parent, running
 
-#: Seconds between two pictures, and between the two snapshots of which `--once` takes its rates.
+#: Seconds between two pictures, and between the snapshots of which `--once` takes its rates.
 SECONDS: Final = 1.0
 ONCE_SECONDS: Final = 0.25
 
@@ -67,6 +68,8 @@ def _chosen(target: str | None) -> Path | None:
             raise ControlError(f"process {target} has no control socket, or is not yours")
     if not found:
         raise ControlError(NONE)
+    if len(found) > 1:  # a controller and its child nodes: it shows them all
+        found = [entry for entry in found if parent(entry[1]) not in {pid for _, pid, _ in found}]
     if len(found) == 1:
         return found[0][0]
     print("several systems run; choose one by its process id or its socket:", file=sys.stderr)
@@ -78,20 +81,22 @@ def _chosen(target: str | None) -> Path | None:
 async def _look(path: Path, args: argparse.Namespace) -> int:
     async with Client(path) as client:
         if args.json:
-            if (found := await client.snapshot())["nodes"]:
-                await env.sleep(ONCE_SECONDS)  # the nodes answer meanwhile
-                found = await client.snapshot()
-            print(json.dumps(found, indent=2))
+            print(json.dumps((await _snapshots(client, 1))[-1], indent=2))
         elif args.once:
-            before = await client.snapshot()
-            await env.sleep(ONCE_SECONDS)
-            if before["nodes"]:  # they have answered meanwhile, and their rates take another look
-                before = await client.snapshot()
-                await env.sleep(ONCE_SECONDS)
-            print(view.as_text(await client.snapshot(), before, args.sort))
+            before, now = await _snapshots(client, 2)
+            print(view.as_text(now, before, args.sort))
         else:
             await _watch(client, args.sort)
     return 0
+
+
+async def _snapshots(client: Client, count: int) -> list[SystemSnapshot]:
+    """So many snapshots with the figures of all nodes, for which the others are asked by the one before."""
+    found = [await client.snapshot()]
+    while len(found) < count + (len(found[0]["nodes"]) > 1):
+        await env.sleep(ONCE_SECONDS)
+        found.append(await client.snapshot())
+    return found[-count:]
 
 
 async def _watch(client: Client, order: str) -> None:
@@ -104,6 +109,6 @@ async def _watch(client: Client, order: str) -> None:
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
         while True:
             now = await client.snapshot()
-            live.update(view.as_table(now, before, order, console.height), refresh=True)
+            live.update(view.as_table(now, before, order, console.height, console.width), refresh=True)
             before = now
             await env.sleep(SECONDS)

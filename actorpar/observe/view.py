@@ -5,15 +5,18 @@ A rate is the difference of two snapshots of one program. The first picture of a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from . import nodesview
+from . import nodeview
 from .snapshot import ActorRow, SystemSnapshot
+from .text import seconds_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 #: column -> how it is aligned
 COLUMNS: Final = {
@@ -144,66 +147,77 @@ def _wait_line(wait: dict[str, object]) -> str:
             return f"{wait['who']} waits{since} to {does} on {wait['on']}{by}"
 
 
-def seconds_text(seconds: float) -> str:
-    """A duration for people."""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 120 else f"{seconds:.0f} s"
-
-
 def as_text(now: SystemSnapshot, before: SystemSnapshot | None, order: str) -> str:
     """The picture as plain text."""
-    nodes = [*_lines(nodesview.COLUMNS, nodesview.node_rows(now, before)), ""] if now["nodes"] else []
-    lines = _lines(COLUMNS, [row.cells for row in rows(now, before, order)])
-    return "\n".join([*headline(now, before), "", *nodes, *lines, *([""] if footlines(now) else []), *footlines(now)])
+    nodes = nodeview.rows(now, before)
+    parts = [headline(now, before), _lines(COLUMNS, [row.cells for row in rows(now, before, order)]), footlines(now)]
+    if nodes:
+        parts.insert(1, _lines(nodeview.COLUMNS, nodes))
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def _lines(columns: dict[str, str], found: list[tuple[str, ...]]) -> list[str]:
-    table = [tuple(columns), *found]
+def _lines(columns: Mapping[str, str], table: Sequence[tuple[str, ...]]) -> list[str]:
+    """A table as lines, its columns as wide as need be."""
+    table = [tuple(columns), *table]
     widths = [max(len(cells[column]) for cells in table) for column in range(len(columns))]
-    return [_line(columns, cells, widths) for cells in table]
+    return [_line(cells, widths, columns.values()) for cells in table]
 
 
-def _line(columns: dict[str, str], cells: Iterable[str], widths: list[int]) -> str:
-    aligned = zip(cells, widths, columns.values(), strict=True)
+def _line(cells: Iterable[str], widths: Iterable[int], ways: Iterable[str]) -> str:
+    aligned = zip(cells, widths, ways, strict=True)
     return "  ".join(
         f"{text:>{width}}" if way == "right" else f"{text:<{width}}" for text, width, way in aligned
     ).rstrip()
 
 
-def as_table(now: SystemSnapshot, before: SystemSnapshot | None, order: str, height: int) -> RenderableType:
-    """The picture for a terminal of some lines: what does not fit is counted."""
+def as_table(now: SystemSnapshot, before: SystemSnapshot | None, order: str, height: int, width: int) -> RenderableType:
+    """The picture for a terminal of some lines: actors and nodes that do not fit are counted."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    found = rows(now, before, order)
-    nodes = nodesview.node_rows(now, before)
-    room = max(1, height - len(headline(now, before)) - len(footlines(now, 1)) - 3 - (len(nodes) + 2 if nodes else 0))
-    table = Table(box=None, padding=(0, 1), header_style="bold reverse", expand=True)
-    for column, way in COLUMNS.items():
-        last = column == "in hand"
-        table.add_column(column, justify="right" if way == "right" else "left", no_wrap=True, ratio=1 if last else None)
-    for row in found[:room]:
-        fill = "bold red" if row.fill >= FULL else ""
-        style = STYLES.get(row.state, "")
-        table.add_row(
-            *(Text(text, fill if n in (3, 4) else style if n == 2 else "") for n, text in enumerate(row.cells))
-        )
+    nodes, found = nodeview.rows(now, before), rows(now, before, order)
+    room = max(2, height - len(headline(now, before)) - len(footlines(now, 1)) - 3)
+    shown = nodes[: room // 2]
+    room -= len(shown) + 2 if nodes else 0
+    tables = [_nodes_table(shown, width)] if nodes else []
+    if len(shown) < len(nodes):
+        tables.append(Text(f"… and {len(nodes) - len(shown)} more nodes", "dim"))
     foot = [
         Text(line, "bold red" if line.startswith("DEADLOCK") else "dim", no_wrap=True, overflow="ellipsis")
         for line in footlines(now, max(0, len(found) - room))
     ]
     head = [Text(line, "bold", no_wrap=True) for line in headline(now, before)]
-    return Group(*head, *([_node_table(nodes), Text("")] if nodes else []), table, *foot)
+    return Group(*head, *tables, _actors_table(found[: max(1, room)]), *foot)
 
 
-def _node_table(found: list[tuple[str, ...]]) -> RenderableType:
+def _actors_table(found: list[Row]) -> RenderableType:
+    table = _table(COLUMNS)
+    for row in found:
+        fill = "bold red" if row.fill >= FULL else ""
+        _add(table, row.cells, {2: STYLES.get(row.state, ""), 3: fill, 4: fill})
+    return table
+
+
+def _nodes_table(found: list[tuple[str, ...]], width: int) -> RenderableType:
+    fitting = nodeview.fitting(found, width)
+    table = _table(dict(islice(nodeview.COLUMNS.items(), fitting)))
+    for cells in found:
+        _add(table, cells[:fitting], {1: nodeview.STYLES.get(cells[1], "")})
+    return table
+
+
+def _table(columns: Mapping[str, str]) -> Table:
+    """Its last column takes what the others leave."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, padding=(0, 1), header_style="bold reverse", expand=True)
-    for column, way in nodesview.COLUMNS.items():
-        table.add_column(column, justify="right" if way == "right" else "left", no_wrap=True)
-    for cells in found:
-        style = nodesview.STYLES.get(cells[1], "")
-        table.add_row(*(Text(text, style if n < 2 else "") for n, text in enumerate(cells)))
+    for column, way in columns.items():
+        last = column == list(columns)[-1]
+        table.add_column(column, justify="right" if way == "right" else "left", no_wrap=True, ratio=1 if last else None)
     return table
+
+
+def _add(table: Table, cells: tuple[str, ...], styles: Mapping[int, str]) -> None:
+    from rich.text import Text
+
+    table.add_row(*(Text(text, styles.get(n, "")) for n, text in enumerate(cells)))

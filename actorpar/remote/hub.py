@@ -25,10 +25,10 @@ from ..nodes.codec.signature import Signature, signature_of
 from ..nodes.errors import CodecError, NodeDown, NodeError, NotImportable, RemoteError
 from ..nodes.node import GUEST
 from . import messages as m
-from .looking import Looking
 from .naming import is_actor, name_of, resolve
 from .process import RemoteProcess
 from .ref import RemoteRef, call_signature
+from .survey import Survey
 
 if TYPE_CHECKING:
     from ..channels.group import ProcessGroup
@@ -68,7 +68,7 @@ class Hub:
         self.node = node
         self.served = served
         self.serving: Serving = Serving(self)
-        self.looking = Looking(self)
+        self.survey = Survey(system, node)
         self.cells: dict[bytes, Cell] = {}
         self._ids: weakref.WeakKeyDictionary[Cell, bytes] = weakref.WeakKeyDictionary()
         self._refs: weakref.WeakValueDictionary[tuple[bytes, bytes], RemoteRef] = weakref.WeakValueDictionary()
@@ -294,10 +294,8 @@ class Hub:
                 ref = self._refs.get((link.node, envelope.actor))
                 if ref is not None:
                     ref.room(envelope.messages)
-            case m.Look():
-                self.looking.asked(link)
-            case m.Looked():
-                self.looking.told(link, envelope)
+            case m.Figures():
+                self.survey.told(link, envelope)
             case m.Down():
                 ref = self._watched.pop((link.node, envelope.actor), None)
                 if ref is not None:

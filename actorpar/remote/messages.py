@@ -7,7 +7,7 @@ envelope, encoded by the signature of what is called.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -16,6 +16,9 @@ from ..nodes.foreign import one_line
 
 #: The lane of all of it.
 LANE: Final = 1 << 31
+#: What is counted and what is measured: numbers that can be shown, and no NaN.
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Measure = Annotated[float, msgspec.Meta(ge=0.0, le=1e15)]
 
 
 class Envelope(msgspec.Struct, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
@@ -125,32 +128,39 @@ class Stop(Envelope, tag=24):
 
 
 class Look(Envelope, tag=30):
-    """Say how you are: somebody looks at the nodes."""
+    """Somebody looks at the nodes of the system: answer with Figures."""
 
 
-class Looked(Envelope, tag=31):
-    """How a node is.
+class Figures(Envelope, tag=31):
+    """What a node measures of itself when it is asked.
 
-    clock      its monotonic seconds; `cpu` is the processor time that its process has used until then, in seconds
-    rss        bytes of memory; load: runnable processes of its host, over the last minute
-    lag        seconds by which its loop was late, at the last look
-    actors     that live; `messages` were handled in all
+    clock     its monotonic seconds, for rates;  cpu: seconds of CPU that its process has used
+    memory    bytes that its process occupies, and load: of its machine; None where the system does not tell
+    lag       seconds by which its loop was late at the worst of its latest ticks
+    cores     that its process may use
+    messages  that its actors have handled
+    ends      of channels that it shares with other nodes
+    links     bytes to and from each node that it is linked to, by name
     """
 
-    clock: float
-    cpu: float
-    rss: int
-    load: float
-    lag: float
-    actors: int
-    messages: int
-    python: str
+    clock: Measure
+    cpu: Measure
+    memory: Count | None
+    load: Measure | None
+    lag: Measure
+    cores: Count
+    actors: Count
+    messages: Count
+    ends: Count
+    links: dict[str, tuple[Count, Count]]
+    hostname: str
     platform: str
+    python: str
 
 
 AnyEnvelope: TypeAlias = (
-    Spawn | Started | Returned | Failed | Cancel | Tell | Ask | Room | Watch | Unwatch | Down | Exit | Stop
-    | Look | Looked
+    Spawn | Started | Returned | Failed | Cancel | Tell | Ask | Room | Watch | Unwatch | Down | Exit | Stop | Look
+    | Figures
 )  # fmt: skip
 
 #: What bytes that are no message make msgspec raise.

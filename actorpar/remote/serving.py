@@ -72,6 +72,8 @@ class Serving:
                     life.stop(cell, Reason("shutdown", detail=envelope.message), hurry=True)
             case m.Stop():
                 self._stop(envelope)
+            case m.Look():
+                self._say(link, self._hub.survey.measure())
             case _:
                 raise ProtocolError(f"{type(envelope).__name__} is nothing that a node asks for", code="call")
 

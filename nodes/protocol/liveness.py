@@ -82,7 +82,8 @@ class Liveness:
         self._heard = now
         self._wrote = now
         self._ticked = now
-        self._stalled = False
+        self._stall = 0.0
+        self._said = 0
         self._frame = 0
         self._frame_since = now
         self.suspected = False
@@ -100,15 +101,18 @@ class Liveness:
         """Something was written."""
         self._wrote = now
 
-    def age_told(self, age: float) -> list[News]:
-        """A heartbeat tells when the loop over there ran last."""
-        stalled, self._stalled = self._stalled, age >= STALLED_AFTER
-        return [Stalled(age)] if self._stalled and not stalled else []
+    def age_told(self, age: float, said: int = 0) -> list[News]:
+        """A heartbeat tells when the loop over there ran last. `said` counts what that loop has said so far."""
+        before = self.stall(said)
+        self._stall, self._said = age if age >= STALLED_AFTER else 0.0, said
+        return [Stalled(age)] if self._stall and not before else []
 
-    @property
-    def is_stalled(self) -> bool:
-        """True while the loop over there is late, by the last that was told."""
-        return self._stalled
+    def stall(self, said: int) -> float:
+        """Seconds for which the loop over there had not run, as was told last; 0.0 if it has run since.
+
+        A loop that has said more than it had then runs again: heartbeats go only where nothing else does.
+        """
+        return self._stall if said == self._said else 0.0
 
     def silence(self, now: float) -> float:
         """Seconds since the last byte."""

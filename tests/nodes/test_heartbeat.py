@@ -67,6 +67,17 @@ def test_net41_a_loop_that_runs_speaks_for_itself(watched: Watched) -> None:
     assert watched.stalls == []
 
 
+def test_the_lag_is_the_worst_of_the_latest_ticks_or_of_the_one_that_is_due(watched: Watched) -> None:
+    lags = []
+    for late in (0.0, 0.3, 0.1, 0.0, 0.0, 0.05):
+        watched.now += heartbeats.TICK + late
+        watched.heartbeat.tick()
+        lags.append(round(watched.heartbeat.lag, 6))
+    assert lags == [0.0, 0.3, 0.3, 0.3, 0.3, 0.1]
+    watched.now += heartbeats.TICK + 7.0
+    assert round(watched.heartbeat.lag, 6) == 7.0
+
+
 def test_net41_a_late_loop_is_spoken_for_at_every_look_with_the_age_of_its_last_tick(watched: Watched) -> None:
     for _ in range(4):
         watched.look(0.5)

@@ -18,6 +18,7 @@ import pytest
 from actorpar import cli
 from actorpar.observe import view
 from actorpar.observe.snapshot import SystemSnapshot
+from actorpar.observe.text import seconds_text
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -257,7 +258,7 @@ def test_the_picture_for_a_terminal_fits_it(capsys: pytest.CaptureFixture[str]) 
     many = snapshot(0, *((n, 0, f"desk-{n}", n) for n in range(1, 200)), suspects=[["a", "b"]])
     console = Console(width=100, height=20, force_terminal=True)
     with console.capture() as capture:
-        console.print(view.as_table(many, None, "tree", 20))
+        console.print(view.as_table(many, None, "tree", 20, 100))
     drawn = capture.get().splitlines()
     assert len(drawn) <= 20
     assert "desk-1" in capture.get()
@@ -269,4 +270,4 @@ def test_the_picture_for_a_terminal_fits_it(capsys: pytest.CaptureFixture[str]) 
     ("seconds", "text"), [(0.0123, "12 ms"), (1.25, "1.2 s"), (119.0, "119.0 s"), (4000.0, "4000 s")]
 )
 def test_durations_are_short(seconds: float, text: str) -> None:
-    assert view.seconds_text(seconds) == text
+    assert seconds_text(seconds) == text

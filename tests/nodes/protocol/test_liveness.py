@@ -76,6 +76,17 @@ def test_net41_a_late_loop_is_told_as_stalled_once_and_never_as_down() -> None:
     assert not liveness.is_down
 
 
+def test_net41_a_loop_that_has_said_something_since_it_was_told_as_stalled_runs_again() -> None:
+    liveness = Liveness(0.0)
+    assert liveness.age_told(3.0, 7) == [Stalled(3.0)]
+    assert (liveness.stall(7), liveness.stall(8)) == (3.0, 0.0)
+    assert liveness.age_told(3.5, 7) == []
+    assert liveness.stall(7) == 3.5
+    assert liveness.age_told(4.0, 9) == [Stalled(4.0)], "another stall, though no heartbeat came between the two"
+    assert liveness.age_told(0.0, 9) == []
+    assert liveness.stall(9) == 0.0
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.floats(0.01, 30), st.booleans()), max_size=60))
 def test_net41_only_silence_that_was_listened_to_is_counted_whatever_the_loop_does(
