@@ -8,6 +8,7 @@ import actorpar as ap
 
 
 async def square(number: int) -> int:
+    print(f"squaring {number}", flush=True)
     return number * number
 
 

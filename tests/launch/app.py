@@ -127,7 +127,12 @@ async def drained() -> None:
     async with ap.ActorSystem() as system:
         (node,) = await system.wait_for_nodes(1)
         down = asyncio.Event()
-        system.hub.node.watch(lambda event: isinstance(event, ap.NodeLost) and down.set())
+
+        def happened(event: object) -> None:
+            if isinstance(event, ap.NodeLost):
+                down.set()
+
+        system.hub.node.watch(happened)
         careful = await system.spawn(Careful, on=node)
         print("answer", await careful.ask(Careful.work), flush=True)
         await down.wait()

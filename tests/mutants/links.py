@@ -166,8 +166,15 @@ LINKS = [
         "NET-41",
         LIVENESS,
         "a stall is told with each heartbeat",
-        "if self._stalled and not stalled else []",
-        "if self._stalled else []",
+        "if self._stall and not before else []",
+        "if self._stall else []",
+    ),
+    Mutant(
+        "NET-41",
+        LIVENESS,
+        "a loop that says something is still taken for one that does not run",
+        "self._stall if said == self._said else 0.0",
+        "self._stall",
     ),
     Mutant(
         "NET-41",
