@@ -128,6 +128,7 @@ async def test_net04_bytes_in_shared_memory_count_as_bytes_on_their_way(arena: A
         rx = nodes.move(rx, 0, 1, bytes)
         await tx.send(bytes(MIB))
         assert await rx.receive() == bytes(MIB)
+        await share(*nodes.nodes)
         for number in range(40):
             await tx.send(bytes([number]) * MIB)
         await until(lambda: arena.used >= 3 * MIB)

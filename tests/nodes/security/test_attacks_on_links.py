@@ -28,6 +28,7 @@ def stops_reading(two: Mesh) -> Any:
     return link
 
 
+@pytest.mark.may_block  # each allocation is traced, which takes its time
 async def test_a14_a_peer_that_never_reads_is_disconnected_and_takes_bounded_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
