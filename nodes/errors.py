@@ -6,7 +6,7 @@ An exception of another node never travels itself: what arrives here is a Remote
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from actorpar.channels.errors import ActorparError, ChannelBroken, ChannelError
 
@@ -28,8 +28,13 @@ class Fenced(NodeError):
 
 
 class LinkLost(ChannelBroken):
-    """The session to the node of the other end has ended. `items` were sent and have an unknown outcome (NET-35)."""
+    """The session to the node of the other end has ended (NET-35).
 
+    `unknown` are the items that were sent on this channel from this node, in order, of which it is not known here
+    whether somebody has received them. `item` and `items` are what was not sent, as in every refusal.
+    """
+
+    unknown: tuple[Any, ...] = ()
     default: ClassVar[str] = "the link to the node of the other end is lost"
 
 

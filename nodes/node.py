@@ -347,6 +347,7 @@ class Node:
         self._ticker = self.queue.loop.call_later(TICK, self._tick)
         for link in list(self.links.values()):
             link.tick()
+        self.table.tick()
 
     async def close(self, reason: str = "it has left") -> None:
         """Say goodbye to all, close all links and listeners."""

@@ -49,7 +49,7 @@ class AtOutlet(Flavor):
     def refusal(self, item: Any = None) -> ChannelError:
         error = super().refusal(item)
         if isinstance(error, LinkLost):
-            error.items = self.remote.unknown
+            error.unknown = self.remote.unknown
         return error
 
     def is_served_outside(self) -> bool:

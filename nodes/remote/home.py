@@ -28,7 +28,7 @@ from .causes import describe
 from .credit import credit_of
 from .outlet import Outlet
 from .receiver_stub import ReceiverStub
-from .sender_stub import SenderStub
+from .sender_stub import Batch, SenderStub
 
 if TYPE_CHECKING:
     from ..codec.schema import Schema
@@ -51,9 +51,8 @@ class Home:
         self.outlet: Outlet | None = None  # the home has moved, and what still comes here goes on through this
         self.senders: dict[SenderStub, None] = {}
         self.receivers: dict[ReceiverStub, None] = {}
-        # What came from stubs and may still be in the buffer, in its order: (stub, items, bytes). A batch that has left
-        # it frees its bytes (NET-4).
-        self._batches: collections.deque[tuple[SenderStub, int, int]] = collections.deque()
+        # What came from stubs and may still be in the buffer, in its order.
+        self._batches: collections.deque[Batch] = collections.deque()
         self._batched = 0
         core.watched = True
 
@@ -127,7 +126,7 @@ class Home:
         """The turn is over: ship what was granted, hand out what slots are free, tell what was freed."""
         for receiver in list(self.receivers):
             receiver.ship()
-        self._note_freed()
+        self._note_received()
         if self.core.failure is None:
             self._grant()
         for sender in self.senders:
@@ -160,18 +159,33 @@ class Home:
                 if stub is not starving:
                     stub.reclaim()
 
-    def note_batch(self, stub: SenderStub, items: int, size: int) -> None:
+    def note_batch(self, batch: Batch) -> None:
         """A batch went into the buffer."""
-        self._batches.append((stub, items, size))
-        self._batched += items
+        self._batches.append(batch)
+        self._batched += batch.items
+        self.table.unreceived[self] = None
 
-    def _note_freed(self) -> None:
+    def _note_received(self) -> None:
+        """What has left the buffer was received; a batch that has left it frees its bytes (NET-4)."""
         batches = self._batches
-        waiting = len(self.core.buffer)
-        while batches and self._batched - batches[0][1] >= waiting:
-            stub, items, size = batches.popleft()
-            self._batched -= items
-            stub.freed += size
+        gone = self._batched - len(self.core.buffer)
+        while batches and gone >= batches[0].items:
+            batch = batches.popleft()
+            gone -= batch.items
+            self._batched -= batch.items
+            batch.stub.received += batch.items + batch.bad
+            batch.stub.freed += batch.size
+        if batches and gone > 0:
+            batches[0].items -= gone
+            self._batched -= gone
+            batches[0].stub.received += gone
+
+    def tell_received(self) -> bool:
+        """Tell those who send how far it is, however little that is; False once there is nothing more to tell."""
+        self._note_received()
+        for sender in self.senders:
+            sender.tell_received()
+        return bool(self._batches)
 
     # -- endings
 

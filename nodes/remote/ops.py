@@ -109,10 +109,10 @@ class Refused(Op, tag=21):
 
 
 class Credit(Op, tag=22):
-    """`items` more may be sent; `arrived` items and `freed` bytes have been taken note of, in all (NET-5)."""
+    """`items` more may be sent; `received` items and `freed` bytes have left the home, in all (NET-5)."""
 
     items: Count
-    arrived: Count
+    received: Count
     freed: Count
 
 

@@ -10,7 +10,8 @@ Invariants
 - credit here + credit on its way back + items on their way + items at the home <= capacity (NET-3).
 - Nothing is written before the home said Opened; until then the backlog keeps items and ops in their order.
 - At most `window` bytes are on their way, or one batch that is larger behind fewer than UNTOLD (NET-4).
-- `flights` are the batches that the home has not taken note of: their outcome is unknown if its node is lost (NET-35).
+- `flights` are the batches of which not all items are known to be received: the outcome of those is unknown if the node
+  of the home is lost (NET-35).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Outlet:
         self.opened = self.closed = False
         self.backlog: list[list[Any] | ops.Op] = []
         self.flights: collections.deque[list[Any]] = collections.deque()
-        self.arrived = 0  # items of the flights that were dropped
+        self.told = self.received = 0  # items that are known to be received, in all, and at the front of the flights
         self.flying = 0  # bytes
         self.freed = 0
         self.item_size = 0.0
@@ -325,8 +326,12 @@ class Outlet:
 
     def _on_credit(self, credit: ops.Credit) -> None:
         core = self.core
-        while self.flights and self.arrived + len(self.flights[0]) <= credit.arrived:
-            self.arrived += len(self.flights.popleft())
+        if credit.received < self.told:
+            raise ProtocolError(f"{self.core.name}: {self.told} items were received, and now fewer", code="credit")
+        self.received += credit.received - self.told
+        self.told = credit.received
+        while self.flights and len(self.flights[0]) <= self.received:
+            self.received -= len(self.flights.popleft())
         self.flying -= credit.freed - self.freed
         self.freed = credit.freed
         if core.failure is not None:
@@ -378,7 +383,7 @@ class Outlet:
             self.in_lane(ops.Flushed(0))
         self._forget()
         self.flights.clear()
-        self.flying = self.freed = self.arrived = 0
+        self.flying = self.freed = self.received = self.told = 0
         try:
             self.open(self.table.peer(op.home), op.nonce)
         except Unreachable as error:
@@ -386,7 +391,7 @@ class Outlet:
 
     def on_lost(self, error: BaseException) -> None:
         """The node of the home is gone (NET-35)."""
-        self.unknown = tuple(item for batch in self.flights for item in batch)
+        self.unknown = tuple([item for batch in self.flights for item in batch][self.received :])
         self._forget()
         self._end(LinkLost, error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actorpar.channels.errors import ChannelError, ChannelFull
@@ -20,8 +21,18 @@ if TYPE_CHECKING:
     from .home import Home
     from .peer import Peer
 
-#: Items after which the home takes note of what arrived on a channel that gives no credit.
+#: Items after which a sender is told that they were received, though it needs no credit.
 NOTE_EVERY: Final = 256
+
+
+@dataclass(slots=True)
+class Batch:
+    """What came together: `items` of it may still be in the buffer of the home, where what was `bad` never went."""
+
+    stub: SenderStub
+    items: int
+    bad: int
+    size: int  # bytes of the window that it fills
 
 
 class SenderStub:
@@ -38,9 +49,9 @@ class SenderStub:
         self.untold = 0
         self.owed = 0  # slots that it has filled and not got back
         self.hungry = False
-        self.arrived = 0
+        self.received = 0  # items that somebody has received, or that were dropped or bad
         self.freed = 0  # bytes
-        self.told = (0, 0)  # arrived, freed
+        self.told = (0, 0)  # received, freed
         self.reclaimed = False
         self.next_nonce: bytes | None = None  # the home has moved: it presents itself there with this one
         self.trigger = Trigger(self._slot_came)
@@ -95,16 +106,20 @@ class SenderStub:
         self.home.touch()
 
     def tell_credit(self) -> None:
-        """Tell it what it may send, and what has arrived, if that is worth a message."""
-        if self.peer is None or self.next_nonce is not None:
-            return
+        """Tell it what it may send, and what was received, if that is worth a message."""
         news = self.untold and (self.is_urgent() or self.untold >= self.worth())
-        if news or self.arrived - self.told[0] >= NOTE_EVERY or self.freed - self.told[1] >= UNTOLD:
-            self.peer.control(ops.Credit(self.alias, self.untold, self.arrived, self.freed))
-            self.told = (self.arrived, self.freed)
-            if self.untold:
-                self.untold = 0
-                self.hungry = False
+        if news or self.received - self.told[0] >= NOTE_EVERY or self.freed - self.told[1] >= UNTOLD:
+            self.tell_received()
+
+    def tell_received(self) -> None:
+        """Tell it what it may send, and what was received, unless it knows."""
+        if self.peer is None or self.next_nonce is not None or (not self.untold and self.told[0] == self.received):
+            return
+        self.peer.control(ops.Credit(self.alias, self.untold, self.received, self.freed))
+        self.told = (self.received, self.freed)
+        if self.untold:
+            self.untold = 0
+            self.hungry = False
 
     def reclaim(self) -> None:
         """Have it give back what it does not use."""
@@ -122,7 +137,6 @@ class SenderStub:
         count = len(items) + bad
         core = self.home.core
         self.expects(count)
-        self.arrived += count
         self.reclaimed = False
         if self.counted:
             self.credit -= count
@@ -137,19 +151,18 @@ class SenderStub:
             core.limit += count
         if self.lossy:
             self.untold += count
+            self.received += count
             self._offer(items)
         else:
             core.enqueue(items)
+            self.home.note_batch(Batch(self, len(items), bad, size if self.counted else 0))
         if self.counted:
-            self.home.note_batch(self, len(items), size)
             if bad and core.senders:
                 core.slot_freed()
             if not self.hungry and self.owed < self.worth() and size < WINDOW // 8:
                 return  # nothing to tell yet
         else:
             self.freed += size
-            if not self.lossy and self.arrived - self.told[0] < NOTE_EVERY and size < WINDOW // 8:
-                return
         self.home.touch()
 
     def hand_over(self, credit: int) -> int:

@@ -58,6 +58,8 @@ class ChannelTable:
         self._early_of: collections.Counter[Peer] = collections.Counter()
         self._moved: collections.OrderedDict[bytes, bytes] = collections.OrderedDict()
         self._touched: dict[Any, None] = {}
+        #: Homes with items that were not received when somebody looked.
+        self.unreceived: dict[Home, None] = {}
 
     # -- turns
 
@@ -72,6 +74,11 @@ class ChannelTable:
             touched, self._touched = self._touched, {}
             for what in touched:
                 what.flush()
+
+    def tick(self) -> None:
+        """Every half second: tell what was received since, so that who sends does not keep it for unknown (NET-35)."""
+        for home in [home for home in self.unreceived if not home.tell_received()]:
+            del self.unreceived[home]
 
     # -- ends that come
 

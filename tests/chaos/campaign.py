@@ -86,6 +86,7 @@ class Campaign:
     def __init__(self, folder: Path, *, each: int, seconds: float, seed: int) -> None:
         self.folder = folder
         self.keys = folder / "keys"
+        self.counts = folder / "counts"
         self.network = Network(len(LANES), seed)
         self.nodes: list[Node] = []
         self.events: list[dict[str, Any]] = []
@@ -166,6 +167,7 @@ class Campaign:
     async def run(self) -> dict[str, Any]:
         """Make the network, start the nodes, do the faults, and tell how it went."""
         names = [f"n{number}" for number in range(len(LANES))]
+        self.counts.mkdir()
         authority.make(self.keys, ["controller", *names])
         began = time.monotonic()
         with self.network:
@@ -182,7 +184,7 @@ class Campaign:
         self._controller = await asyncio.create_subprocess_exec(
             *("ip", "netns", "exec", self.network.hub, sys.executable, "-m", "actorpar", "run", PROGRAM, *listens),
             *("--down-after", str(DOWN_AFTER), "--key", str(self.keys / "controller")),
-            cwd=ROOT, env={**os.environ, "CHAOS_NODES": " ".join(names)},
+            cwd=ROOT, env={**os.environ, "CHAOS_NODES": " ".join(names), "CHAOS_FOLDER": str(self.counts)},
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=stack.enter_context((self.folder / "controller.log").open("wb")), limit=1 << 20,
         )  # fmt: skip
@@ -263,13 +265,16 @@ class Campaign:
         for what in ("lost", "doubled", "disordered"):
             if totals[what]:
                 self.broken.append(f"{totals[what]} items were {what} within a session")
+        if totals["untold"]:
+            self.broken.append(f"{totals['untold']} items were lost with a session, and nobody was told")
         leaked = self.state["descriptors"] - self._first["descriptors"]
         if leaked > 8:
             self.broken.append(f"{leaked} descriptors more than at the start")
         return {
             "seconds": round(seconds, 1),
             "messages": {key: totals[key] for key in
-                         ("sent", "acknowledged", "unknown", "lost", "doubled", "disordered", "sessions")},
+                         ("sent", "acknowledged", "lost", "doubled", "disordered", "sessions", "unknown", "undelivered",
+                          "untold")},
             "faults": {kind: self._fault(kind) for kind in KINDS},
             "controller": {"peak MiB": round(self.peak / 2**20, 1), "descriptors more": leaked},
             "broken": self.broken,

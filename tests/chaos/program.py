@@ -8,8 +8,10 @@ import asyncio
 import contextlib
 import errno
 import json
+import mmap
 import os
 import resource
+import struct
 import sys
 import time
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from actorpar.nodes.remote.ops import Member
 
 #: Items that are sent together, and the pause between two such batches, which sets the rate.
 BATCH, PAUSE = 250, 0.03
+#: How a count of items stands in a file.
+COUNT = struct.Struct("<Q")
 #: Items after which a receiver says how far it is.
 SAY = 250
 
@@ -39,11 +43,15 @@ class Seen:
 _slow_until = 0.0
 
 
-async def receive(numbers: ap.Receiver[int], said: ap.Sender[Seen]) -> Seen:
-    """Count what comes."""
+async def receive(numbers: ap.Receiver[int], said: ap.Sender[Seen], file: str) -> Seen:
+    """Count what comes; how many items that were stands in a file, whenever this process ends."""
     seen = Seen()
     known: set[int] = set()
+    with open(file, "w+b") as written:  # noqa: ASYNC230
+        written.truncate(COUNT.size)
+        count = mmap.mmap(written.fileno(), COUNT.size)
     async for number in numbers:
+        COUNT.pack_into(count, 0, seen.next + 1)
         if number == seen.next:
             seen.next += 1
         elif number > seen.next:
@@ -139,6 +147,8 @@ class Lane:
     acknowledged: int = 0
     sessions: int = 0
     unknown: int = 0  # items of which the sender was told that their outcome is unknown
+    undelivered: int = 0  # items of which it was told that they have not left it
+    untold: int = 0  # items that nobody received, and nothing was told of
     lost: int = 0
     doubled: int = 0
     disordered: int = 0
@@ -173,10 +183,12 @@ class Controller:
                 await asyncio.sleep(0.05)
 
     async def session(self, lane: Lane, member: Member) -> None:
-        numbers, receiver = ap.open_channel[int](1024)
+        undelivered: list[int] = []
+        numbers, receiver = ap.open_channel[int](1024, on_undelivered=undelivered.append)
+        file = f"{os.environ['CHAOS_FOLDER']}/{member.name}-{lane.sessions}"
         said, says = ap.open_channel[Seen](64)
         with numbers, says:
-            receiving = await self.system.spawn(receive, receiver, said, on=member)
+            receiving = await self.system.spawn(receive, receiver, said, file, on=member)
             lane.sessions += 1
             last = [Seen()]
             listening = asyncio.create_task(self.listen(lane, says, last))
@@ -188,6 +200,9 @@ class Controller:
                 if seen is not None:
                     self.note(lane, seen, last[0])
                     lane.lost += max(0, count - seen.next)
+            except ap.LinkLost as lost:
+                self.account(lane, lost, undelivered, file)
+                raise
             finally:
                 for task in (listening, ended):
                     task.cancel()
@@ -200,17 +215,22 @@ class Controller:
             batch = list(range(number, number + BATCH))
             try:
                 await numbers.send_many(batch)
-            except ap.ChannelError as error:
-                unsent = [item for item in error.items or () if item >= number]
-                told = [item for item in error.items or () if item < number]
-                lane.sent += BATCH - len(unsent)
-                lane.unknown += len(told) + (BATCH - len(unsent))
+            except ap.LinkLost as lost:
+                lane.sent += BATCH - len(lost.items)
                 raise
             lane.sent += BATCH
             lane.blocked += time.monotonic() - began
             number += BATCH
             await asyncio.sleep(PAUSE)
         return number
+
+    def account(self, lane: Lane, lost: ap.LinkLost, undelivered: list[int], file: str) -> None:
+        """The session has ended: every item up to what was not sent was received, or something was told of it."""
+        with open(file, "rb") as written:
+            (received,) = COUNT.unpack(written.read())
+        lane.unknown += len(lost.unknown)
+        lane.undelivered += len(undelivered)
+        lane.untold += len(set(range(received, lost.item)) - {*lost.unknown, *undelivered})
 
     async def listen(self, lane: Lane, says: ap.Receiver[Seen], last: list[Seen]) -> None:
         async for seen in says:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .mutant import (
+    AWAY,
     CARRYING,
     HOME,
     INLET,
@@ -242,5 +243,33 @@ ENDS_AWAY = [
         "an item that was none of the declared type keeps its credit",
         "        if self.counted:\n            core.limit += count\n        if self.lossy:",
         "        if self.counted:\n            core.limit += len(items)\n        if self.lossy:",
+    ),
+    Mutant(
+        "NET-35",
+        SENDER_STUB,
+        "what has arrived counts as received",
+        "        self.reclaimed = False\n        if self.counted:",
+        "        self.reclaimed = False\n        self.received += count\n        if self.counted:",
+    ),
+    Mutant(
+        "NET-35",
+        OUTLET,
+        "of a batch that is received in part all is unknown",
+        "for item in batch][self.received :])",
+        "for item in batch])",
+    ),
+    Mutant(
+        "NET-35",
+        TABLE,
+        "what was received is told only with credit",
+        "if not home.tell_received()]",
+        "if not home]",
+    ),
+    Mutant(
+        "NET-35",
+        AWAY,
+        "the unknown items take the place of those that were not sent",
+        "            error.unknown = self.remote.unknown",
+        "            error.items = self.remote.unknown",
     ),
 ]

@@ -60,7 +60,7 @@ async def test_a5_a_node_that_was_declared_down_is_fenced_and_nothing_that_it_ha
         assert [(type(event), event.by.name) for event in events] == [(NodeFenced, "n0")]
         with pytest.raises(LinkLost) as lost:
             await tx.send(5)
-        assert lost.value.items[-3:] == (2, 3, 4)
+        assert lost.value.unknown[-3:] == (2, 3, 4)
         with pytest.raises(ap.ChannelBroken):
             await back_rx.receive()
         with pytest.raises(ap.ChannelBroken):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import actorpar as ap
-from actorpar.nodes.remote import outlet
+from actorpar.nodes.errors import ProtocolError
+from actorpar.nodes.remote import ops, outlet
 from actorpar.testing import VirtualClock
 from tests.nodes.meshed import close
 from tests.nodes.remote.joined import World
@@ -194,10 +195,61 @@ def test_net35_a_sender_is_told_which_items_have_an_unknown_outcome() -> None:
         await tx.send_many(["a", "b"])
         await asyncio.sleep(1)
         world.kill(1)
-        with pytest.raises(ap.ChannelBroken) as lost:
+        with pytest.raises(ap.LinkLost) as lost:
             await tx.send("c")
-        assert type(lost.value).__name__ == "LinkLost"
-        assert (lost.value.item, lost.value.items) == ("c", ("a", "b"))
+        assert (lost.value.item, lost.value.items) == ("c", ())
+        assert lost.value.unknown == ("a", "b")
+        close(rx, tx)
+
+    run_virtual(story())
+
+
+@pytest.mark.parametrize("capacity", [8, 400, math.inf])
+@pytest.mark.parametrize("received", [0, 3, 300])
+def test_net35_every_item_that_a_batch_sent_is_received_or_unknown_and_every_other_is_in_its_rest(
+    capacity: float, received: int
+) -> None:
+    async def story() -> None:
+        world = World(2, random.Random(1))
+        tx, rx = ap.open_channel[int](capacity)
+        rx = world.move(rx, 0, 1)
+        await asyncio.sleep(1)
+        sending = asyncio.create_task(tx.send_many(range(1000)))
+        got = [await rx.receive() for _ in range(received)]
+        await asyncio.sleep(1)
+        world.tables[1].tick()
+        await asyncio.sleep(1)
+        world.kill(1)
+        if capacity == math.inf:
+            await sending
+            with pytest.raises(ap.LinkLost) as lost:
+                await tx.send_many([1000])
+            assert lost.value.items == (1000,)
+        else:
+            with pytest.raises(ap.LinkLost) as lost:
+                await sending
+            assert lost.value.item == lost.value.items[0]
+            assert len(lost.value.unknown) == capacity
+        assert got == list(range(received))
+        assert [*got, *lost.value.unknown, *lost.value.items] == list(range(1000 + (capacity == math.inf)))
+        close(rx, tx)
+
+    run_virtual(story())
+
+
+def test_net35_what_is_told_to_be_received_is_never_less_than_before() -> None:
+    async def story() -> None:
+        world = World(2, random.Random(1))
+        tx, rx = ap.open_channel[int](8)
+        rx = world.move(rx, 0, 1)
+        await tx.send(1)
+        await rx.receive()
+        await asyncio.sleep(1)
+        world.tables[1].tick()
+        await asyncio.sleep(1)
+        (end,) = (end for end in world._peers[0, 1].ends.values() if isinstance(end, outlet.Outlet))
+        with pytest.raises(ProtocolError, match="now fewer"):
+            end.on_op(ops.Credit(end.alias, 0, 0, 0))
         close(rx, tx)
 
     run_virtual(story())
@@ -222,8 +274,6 @@ def test_net11_an_item_on_lease_at_a_node_that_dies_is_undelivered() -> None:
 
 def test_net24_an_end_that_nobody_announced_is_refused_after_a_while() -> None:
     async def story() -> None:
-        from actorpar.nodes.remote import ops
-
         world = World(2, random.Random(1))
         peer = world._peers[1, 0]
         peer.ends[5] = refused = Refused()
