@@ -28,7 +28,7 @@ from .causes import describe
 from .credit import credit_of
 from .outlet import Outlet
 from .receiver_stub import ReceiverStub
-from .sender_stub import Batch, SenderStub
+from .sender_stub import SenderStub
 
 if TYPE_CHECKING:
     from ..codec.schema import Schema
@@ -51,9 +51,11 @@ class Home:
         self.outlet: Outlet | None = None  # the home has moved, and what still comes here goes on through this
         self.senders: dict[SenderStub, None] = {}
         self.receivers: dict[ReceiverStub, None] = {}
-        # What came from stubs and may still be in the buffer, in its order.
-        self._batches: collections.deque[Batch] = collections.deque()
+        # What came from stubs and may still be in the buffer, in its order: (stub, items, bad ones that are not there,
+        # bytes). Of the first `_begun` items have left it.
+        self._batches: collections.deque[tuple[SenderStub, int, int, int]] = collections.deque()
         self._batched = 0
+        self._begun = 0
         core.watched = True
 
     # -- announcing ends (NET-21)
@@ -159,26 +161,26 @@ class Home:
                 if stub is not starving:
                     stub.reclaim()
 
-    def note_batch(self, batch: Batch) -> None:
-        """A batch went into the buffer."""
-        self._batches.append(batch)
-        self._batched += batch.items
+    def note_batch(self, stub: SenderStub, items: int, bad: int, size: int) -> None:
+        """A batch went into the buffer, except for what was bad of it."""
+        self._batches.append((stub, items, bad, size))
+        self._batched += items
         self.table.unreceived[self] = None
 
     def _note_received(self) -> None:
         """What has left the buffer was received; a batch that has left it frees its bytes (NET-4)."""
         batches = self._batches
         gone = self._batched - len(self.core.buffer)
-        while batches and gone >= batches[0].items:
-            batch = batches.popleft()
-            gone -= batch.items
-            self._batched -= batch.items
-            batch.stub.received += batch.items + batch.bad
-            batch.stub.freed += batch.size
-        if batches and gone > 0:
-            batches[0].items -= gone
-            self._batched -= gone
-            batches[0].stub.received += gone
+        while batches and gone >= batches[0][1]:
+            stub, items, bad, size = batches.popleft()
+            gone -= items
+            self._batched -= items
+            stub.received += items + bad - self._begun
+            stub.freed += size
+            self._begun = 0
+        if batches and gone > self._begun:
+            batches[0][0].received += gone - self._begun
+            self._begun = gone
 
     def tell_received(self) -> bool:
         """Tell those who send how far it is, however little that is; False once there is nothing more to tell."""

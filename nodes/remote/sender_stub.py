@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actorpar.channels.errors import ChannelError, ChannelFull
@@ -25,21 +24,12 @@ if TYPE_CHECKING:
 NOTE_EVERY: Final = 256
 
 
-@dataclass(slots=True)
-class Batch:
-    """What came together: `items` of it may still be in the buffer of the home, where what was `bad` never went."""
-
-    stub: SenderStub
-    items: int
-    bad: int
-    size: int  # bytes of the window that it fills
-
-
 class SenderStub:
     """One sending end that is away. It is expected from its announcement on, and open once it has presented itself."""
 
     def __init__(self, home: Home, nonce: bytes, node: bytes, credit: int) -> None:
         self.home = home
+        self.schema: Schema = home.schema
         self.nonce = nonce
         self.node = node
         self.introduced_by: bytes | None = None  # the node that has sent it on its way, if that is not this one
@@ -57,10 +47,6 @@ class SenderStub:
         self.trigger = Trigger(self._slot_came)
         self.lossy = isinstance(home.core, Lossy)
         self.counted = not self.lossy and home.core.capacity != math.inf
-
-    @property
-    def schema(self) -> Schema:
-        return self.home.schema
 
     @property
     def unsaid(self) -> bool:
@@ -155,7 +141,7 @@ class SenderStub:
             self._offer(items)
         else:
             core.enqueue(items)
-            self.home.note_batch(Batch(self, len(items), bad, size if self.counted else 0))
+            self.home.note_batch(self, len(items), bad, size if self.counted else 0)
         if self.counted:
             if bad and core.senders:
                 core.slot_freed()
