@@ -149,14 +149,14 @@ class RunQueue:
             for call in calls:
                 call()
 
-    def run_with(self, callback: Callable[[], None]) -> None:
+    def run_with(self, callback: Callable[..., None], *args: Any) -> None:
         """For a callback of the loop: call, and run at once the processes that this makes ready."""
         if self.scheduled:
-            callback()
+            callback(*args)
             return
         self.scheduled = True
         try:
-            callback()
+            callback(*args)
         finally:
             self._turn()
 

@@ -77,8 +77,9 @@ class Greeting:
 
     # -- a sink
 
-    def buffer(self) -> memoryview:
-        return self.reader.buffer()
+    @property
+    def buffer(self) -> Callable[[], memoryview]:
+        return self.reader.buffer
 
     def advance(self, count: int) -> None:
         for message in self.reader.advance(count):

@@ -12,8 +12,8 @@ Invariants
 
 from __future__ import annotations
 
-import functools
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorpar.channels import env
@@ -24,6 +24,7 @@ from .foreign import one_line
 from .lending import Lending
 from .port import LinkPort
 from .protocol import frame as frames
+from .protocol.frame import CALL, ITEMS
 from .protocol.inbound import Inbound
 from .protocol.liveness import Alive, Down, Liveness, News, SendHeartbeat, Stalled, Stuck, Suspect
 from .protocol.outbound import Outbound
@@ -97,7 +98,7 @@ class Link:
         if buffers:
             size += sum(map(len, buffers))
         self._check_size(size)
-        kind = frames.ITEMS
+        kind = ITEMS
         if buffers:
             kind, buffers = self.lending.lend(kind, buffers)
         self.outbound.message(kind, alias, body, buffers)
@@ -107,7 +108,7 @@ class Link:
     def call(self, lane: int, body: bytes, buffers: list[Any]) -> None:
         """Send a message to actors, in the lane of its target."""
         self._check_size(len(body) + sum(map(len, buffers)))
-        kind = frames.CALL
+        kind = CALL
         if buffers:
             kind, buffers = self.lending.lend(kind, buffers)
         self.outbound.message(kind, lane, body, buffers)
@@ -146,14 +147,15 @@ class Link:
         stream, outbound = self.stream, self.outbound
         if stream is None or self._blocked:
             return
-        wrote = False
-        while out := outbound.take(WRITE):
-            wrote = True
+        out = outbound.take(WRITE)
+        if not out:
+            return
+        while out:
             if not stream.write(out):
                 self._blocked = True
                 break
-        if wrote:
-            self.liveness.wrote(env.clock())
+            out = outbound.take(WRITE) if outbound.more else []
+        self.liveness.wrote(env.clock())
 
     def writable(self) -> None:
         """The stream has room again."""
@@ -247,9 +249,10 @@ class Link:
 
     # -- reading
 
-    def buffer(self) -> memoryview:
+    @property
+    def buffer(self) -> Callable[[], memoryview]:
         assert self._reader is not None
-        return self._reader.buffer()
+        return self._reader.buffer
 
     def advance(self, count: int) -> None:
         if self._reader is None:
@@ -260,7 +263,7 @@ class Link:
             if news:
                 self._note(news)
             if messages:
-                self._node.queue.run_with(functools.partial(self._deliver, messages))
+                self._node.queue.run_with(self._deliver, messages)
         except ProtocolError as error:
             self._broken(error)
         if self.resumable and not self.is_down:
@@ -279,10 +282,13 @@ class Link:
     def _deliver(self, messages: list[Message]) -> None:
         """ProtocolError. Any other failure is a fault of this node, and ends the link: half is not what was said."""
         try:
-            for message in messages:
+            for kind, lane, body, buffers in messages:
                 if self.is_down:
                     return
-                self._deliver_one(*message)
+                if kind == ITEMS and lane in self.ends:
+                    deliver(self._node, self.port, self.ends[lane], body, buffers)
+                else:
+                    self._deliver_one(kind, lane, body, buffers)
         except ProtocolError:
             raise
         except Exception as error:
@@ -291,7 +297,7 @@ class Link:
             self.close(f"what came could not be delivered: {type(error).__name__}: {error}")
 
     def _deliver_one(self, kind: int, lane: int, body: Any, buffers: list[Any]) -> None:
-        if kind == frames.ITEMS:
+        if kind == ITEMS:
             end = self.ends.get(lane)
             if end is None:
                 self._node.table.stray += 1
@@ -305,12 +311,12 @@ class Link:
                 self.lending.on_op(op)
             else:
                 self._node.table.on_op(self, op)
-        elif kind == frames.CALL:
+        elif kind == CALL:
             self._node.called(self, lane, body, buffers)
         elif kind == frames.LENT_ITEMS:
-            self._deliver_one(frames.ITEMS, lane, body, self.lending.borrow(buffers))
+            self._deliver_one(ITEMS, lane, body, self.lending.borrow(buffers))
         elif kind == frames.LENT_CALL:
-            self._deliver_one(frames.CALL, lane, body, self.lending.borrow(buffers))
+            self._deliver_one(CALL, lane, body, self.lending.borrow(buffers))
         elif kind == frames.ACK:
             self.outbound.acked(frames.number_in(body, 8))
             self.touch()

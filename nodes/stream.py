@@ -21,6 +21,7 @@ import collections
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -45,8 +46,9 @@ UNIX_BUFFER: Final = 1 << 20
 class Sink(Protocol):
     """Who gets what comes."""
 
-    def buffer(self) -> memoryview:
-        """Where to receive into; never empty."""
+    @property
+    def buffer(self) -> Callable[[], memoryview]:
+        """What tells where to receive into, which is never empty; asked for once, when the sink is set."""
         raise NotImplementedError
 
     def advance(self, count: int) -> None:
@@ -74,6 +76,7 @@ class Stream:
         self._socket = sock
         self._loop = asyncio.get_running_loop()
         self._sink: Sink | None = None
+        self._buffer: Callable[[], memoryview]
         self._rest: collections.deque[Any] = collections.deque()
         self._lock = env.Lock()
         self._unsent = memoryview(b"")  # ciphertext
@@ -104,13 +107,16 @@ class Stream:
     def start(self, sink: Sink) -> None:
         """Begin to read; what comes goes to the sink."""
         self._sink = sink
-        self._loop.add_reader(self._socket.fileno(), self._guard, self._read if self._tls is None else self._read_tls)
+        self._buffer = sink.buffer
+        read = (self._read,) if self._tls is None else (self._guard, self._read_tls)
+        self._loop.add_reader(self._socket.fileno(), *read)
         if self._shaking:
             self._guard(self._shake)
 
     def hand_over(self, sink: Sink) -> None:
         """What comes from now on goes to another sink."""
         self._sink = sink
+        self._buffer = sink.buffer
 
     # -- writing
 
@@ -256,20 +262,23 @@ class Stream:
 
     def _read(self) -> None:
         left = READ_TURN
-        while left > 0 and self._sink is not None:
-            view = self._sink.buffer()
-            try:
-                count = self._socket.recv_into(view)
-            except (BlockingIOError, InterruptedError):
-                return
-            if not count:
-                self._close(None)
-                return
-            left -= count
-            self.received += count
-            self._sink.advance(count)
-            if count < len(view) and count < FLOW:
-                return  # there is no more, or the loop will say so
+        try:
+            while left > 0 and self._sink is not None:
+                view = self._buffer()
+                try:
+                    count = self._socket.recv_into(view)
+                except (BlockingIOError, InterruptedError):
+                    return
+                if not count:
+                    self._close(None)
+                    return
+                left -= count
+                self.received += count
+                self._sink.advance(count)
+                if count < FLOW and count < len(view):
+                    return  # there is no more, or the loop will say so
+        except (OSError, ProtocolError) as error:
+            self._close(error)
 
     def _read_tls(self) -> None:
         left = READ_TURN
@@ -293,7 +302,7 @@ class Stream:
     def _decrypt(self) -> None:
         assert self._tls is not None
         while self._sink is not None:
-            view = self._sink.buffer()
+            view = self._buffer()
             with self._lock:
                 try:
                     count = int(self._tls.read(len(view), view))

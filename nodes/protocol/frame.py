@@ -141,6 +141,13 @@ class FrameReader:
         self._bulk = flags == FRAGMENT
         start = self._start + HEADER.size
         inbound = self._inbound
+        if not flags and not zero and size <= PLAIN and kind in SESSION_KINDS and inbound and seq == inbound.next_seq:
+            if self._end - start < size:  # most frames: one message, the next of its session
+                return False
+            self._start = start + size
+            inbound.next_seq = seq + 1
+            messages.append(Message(kind, lane, self._memory[start : self._start], []))
+            return True
         if inbound is None:
             self._check(size <= GREETING and HELLO <= kind <= REFUSED and not flags, "greeting", size)
         if flags == FRAGMENT:

@@ -84,6 +84,8 @@ class Outbound:
         #: Bytes that are retained.
         self.unacked = 0
         self.next_seq = 1
+        #: The last `take` has left something.
+        self.more = False
         self._unacked_limit = unacked_limit
         self._connection: list[bytes] = []
         self._control: collections.deque[bytes] = collections.deque()
@@ -159,6 +161,7 @@ class Outbound:
             out += parts
             budget -= sum(map(len, parts))
         if self._again:
+            self.more = True
             return out
         while self._control:
             body = self._control.popleft()
@@ -166,6 +169,7 @@ class Outbound:
             budget -= self._emit(out, CONTROL, 0, 0, body)
         while self._lanes and budget > 0 and self.unacked < self._unacked_limit:
             budget -= self._serve(out, budget)
+        self.more = bool(self._lanes)
         return out
 
     def _serve(self, out: list[Any], budget: int) -> int:

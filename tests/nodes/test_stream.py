@@ -38,8 +38,12 @@ class Sink:
         self.ends: list[BaseException | None] = []
         self.changed = asyncio.Event()
 
-    def buffer(self) -> memoryview:
+    def _where(self) -> memoryview:
         return self.memory
+
+    @property
+    def buffer(self) -> Callable[[], memoryview]:
+        return self._where
 
     def advance(self, count: int) -> None:
         self.data += self.memory[:count]
@@ -309,8 +313,9 @@ class Frames:
         self.beats = 0
         self.ends: list[BaseException | None] = []
 
-    def buffer(self) -> memoryview:
-        return self.reader.buffer()
+    @property
+    def buffer(self) -> Callable[[], memoryview]:
+        return self.reader.buffer
 
     def advance(self, count: int) -> None:
         for message in self.reader.advance(count):
