@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable
 from itertools import islice
-from operator import length_hint
+from operator import length_hint, methodcaller
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -103,7 +103,8 @@ class Dispatcher:
         self.within: float | None = DEADLINE  # how long its asker is ready to wait
         self.observes_all = False  # every actor has a traced kind
         self.counters = Counters()
-        self.deadlines: Deadlines[Request] = Deadlines(self.loop, Request.expire)
+        #: Of requests, and of questions to other nodes.
+        self.deadlines: Deadlines[Any] = Deadlines(self.loop, methodcaller("expire"))
         self.observe: Callable[[Cell, Call], Call] | None = None
         self.sample: Callable[[Cell, float, int], None] | None = None
         self.on_queue = is_active() and not env.plain_tasks

@@ -27,6 +27,7 @@ from ..nodes.node import GUEST
 from . import messages as m
 from .naming import is_actor, name_of, resolve
 from .process import RemoteProcess
+from .question import SETTLED, Question
 from .ref import RemoteRef, call_signature
 from .survey import Survey
 
@@ -42,20 +43,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("actorpar.nodes")
 
 register_portable(ActorRef)
-
-
-class Question:
-    """An ask, or a spawn, that waits for its answer from another node."""
-
-    __slots__ = ("answer", "node", "op", "process", "signature", "target")
-
-    def __init__(self, op: int, node: bytes, signature: Signature, target: str) -> None:
-        self.op = op
-        self.node = node
-        self.signature = signature
-        self.target = target
-        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.process: RemoteProcess | None = None
 
 
 class Hub:
@@ -205,20 +192,13 @@ class Hub:
 
     def _ask(self, node: bytes, signature: Signature, target: str) -> Question:
         op = next(self._ops)
-        question = self._questions[op] = Question(op, node, signature, target)
+        question = self._questions[op] = Question(self.node.queue, op, node, signature, target)
         return question
 
     def forget(self, question: Question) -> None:
         """Nobody waits for the answer any more."""
-        if self._questions.pop(question.op, None) is None:
-            return
-        if question.answer.done():
-            if not question.answer.cancelled():
-                question.answer.exception()
-            return
-        link = self.node.links.get(question.node)
-        if link is not None:
-            link.call(m.LANE, m.pack(m.Cancel(question.op)), [])
+        if self._questions.pop(question.op, None) is not None and question.state != SETTLED:
+            self._cancel(question)
 
     async def spawn(
         self, node: bytes, target: Any, args: tuple[Any, ...], name: str | None, propagate: bool, group: ProcessGroup
@@ -234,13 +214,13 @@ class Hub:
         envelope = m.Spawn(question.op, told, name, propagate, len(args), names)
         link.call(m.LANE, m.pack(envelope, body), buffers)
         try:
-            started = await question.answer
+            await question.wait()
         except asyncio.CancelledError:
             self._cancel(question)
             raise
         if actor:
             self._questions.pop(question.op, None)
-            return self.accept(type(target), started, link)
+            return self.accept(type(target), question.value, link)
         assert question.process is not None
         group.adopt(question.process.follow(), name=name)
         return question.process
@@ -305,8 +285,8 @@ class Hub:
 
     def _started(self, started: m.Started) -> None:
         question = self._questions.get(started.op)
-        if question is not None and not question.answer.done():
-            question.answer.set_result(started.reference)
+        if question is not None:
+            question.settle(started.reference)
 
     def _returned(self, link: Link, returned: m.Returned, body: Any, buffers: list[Any]) -> None:
         question = self._questions.pop(returned.op, None)
@@ -319,8 +299,8 @@ class Hub:
             return
         if question.process is not None:
             question.process.returned(value)
-        elif not question.answer.done():
-            question.answer.set_result(value)
+        else:
+            question.settle(value)
 
     def _failed(self, failed: m.Failed) -> None:
         question = self._questions.pop(failed.op, None)
@@ -333,9 +313,7 @@ class Hub:
 
     def _give(self, question: Question, error: BaseException) -> None:
         """The question comes to nothing: tell who waits."""
-        if not question.answer.done():
-            question.answer.set_exception(error)
-        elif question.process is not None:
+        if not question.settle(None, error) and question.process is not None:
             question.process.failed(error)
 
     def _link_down(self, link: Link, error: NodeDown) -> None:

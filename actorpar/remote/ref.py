@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
+import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from ..actors.errors import ActorDead, AskTimeout, BadArguments
 from ..actors.kind import Kind, Message
 from ..actors.reason import Reason
 from ..actors.ref import DEADLINE, ActorRef
+from ..actors.reply import Reply
 from ..nodes.codec.signature import Signature, signature_of
 from ..nodes.errors import CodecError, NodeDown
 from . import messages as m
@@ -111,19 +114,20 @@ class RemoteRef(ActorRef[Any]):
         names, body, buffers = self._encode(message, args, kwargs, link)
         count = len(args) if not kwargs else _count(message, args, kwargs)
         question = self.hub.question(self, message)
-        link.call(m.LANE, m.pack(m.Ask(question.op, self.id, message.name, seconds, count, names), body), buffers)
+        deadlines = self.hub.system.dispatcher.deadlines
         try:
-            async with asyncio.timeout(seconds):
-                return await question.answer
-        except TimeoutError:
-            if question.answer.done() and not question.answer.cancelled():
-                return question.answer.result()  # it came in the last moment (AC-15)
-            raise AskTimeout(
-                f"{self.name} did not answer {message.name} within {seconds:g} s; "
-                "ref.within(seconds) sets another deadline"
-            ) from None
+            link.call(m.LANE, m.pack(m.Ask(question.op, self.id, message.name, seconds, count, names), body), buffers)
+            if seconds is not None:
+                deadlines.set(question, seconds)
+            if await question.wait():
+                return question.value
         finally:
+            if seconds is not None:
+                deadlines.clear(question, seconds)
             self.hub.forget(question)
+        raise AskTimeout(
+            f"{self.name} did not answer {message.name} within {seconds:g} s; ref.within(seconds) sets another deadline"
+        )
 
     def teller(self, method: Callable[..., object], /) -> Any:
         def tell(*args: Any) -> bool:
@@ -206,12 +210,9 @@ class RemoteEnd:
         return self.reason.error
 
 
+@functools.lru_cache(maxsize=4096)
 def call_signature(message: Message) -> Signature:
     """How the arguments and the answer of a message cross a link."""
-    import typing
-
-    from ..actors.reply import Reply
-
     signature = signature_of(message.function, 1)
     declared = signature.declared_result
     if typing.get_origin(declared) is Reply:

@@ -51,7 +51,7 @@ class Signature:
         """What the annotation says of the result."""
         return self._hints.get("return", Any)
 
-    @property
+    @functools.cached_property
     def result(self) -> Schema:
         """How the result crosses. If it cannot, encoding and decoding it say so."""
         try:
@@ -62,6 +62,7 @@ class Signature:
     def returns(self, declared: Any) -> None:
         """The result is declared otherwise than the annotation says."""
         self._result = declared
+        self.__dict__.pop("result", None)
 
     def _schema(self, count: int, names: tuple[str, ...]) -> Schema:
         """The schema of so many arguments by position and these by name. CodecError: the function has no such."""
