@@ -18,7 +18,8 @@ class NodeUp:
 
 @dataclass(frozen=True)
 class NodeLost:
-    """A node is down for good; `reason` says how that is known."""
+    """A node is down for good; `reason` says how that is known. Or it could never be reached from here, which says nothing
+    to others."""
 
     node: Member
     reason: str

@@ -307,9 +307,10 @@ class Node:
         member = self.members.pop(link.node, None)
         if member is None or self.is_closed:
             return
-        self._down[link.node] = max(self._down.get(link.node, 0), member.incarnation)
         logger.info("%s", error)
-        if not link.secluded:
+        if link.connections:
+            self._down[link.node] = max(self._down.get(link.node, 0), member.incarnation)
+        if link.connections and not link.secluded:  # one that was never reached from here, others may well reach
             reason = str(error).partition(" is down: ")[2]
             self._tell_others(ops.Gone(0, member.node, member.incarnation, reason), link)
         self._publish(NodeLost(member, str(error)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +107,27 @@ async def test_net44_a_node_may_come_late() -> None:
         await late.connect(nodes.nodes[0].addresses[0])
         await until(lambda: any(isinstance(event, NodeUp) for event in up))
         assert late.id in nodes.nodes[1].members or late.id in nodes.nodes[0].members
+
+
+async def test_net45_a_node_that_one_node_cannot_reach_is_lost_there_and_nowhere_else(tmp_path: Path) -> None:
+    async with mesh(2, down_after=0.5) as nodes, Node("late", down_after=0.5) as late:
+        first, second = nodes.nodes
+        lost: list[tuple[str, str]] = []
+        for node in (first, second, late):
+            node.watch(lambda event, at=node: isinstance(event, NodeLost) and lost.append((at.name, event.node.name)))
+        await late.listen(f"unix:{tmp_path}/late")
+        for node in (second, late):
+            for listener in node.listeners:
+                listener.close()
+            assert len(node.addresses) == 1  # it still tells where it listened
+        link = await late.connect(first.addresses[0])
+        await until(lambda: lost)
+        assert lost in ([("late", "n1")], [("n1", "late")])
+        await asyncio.sleep(0.1)  # whoever was told would have said so by now
+        assert len(lost) == 1
+        assert link.connections
+        assert sorted(member.name for member in first.members.values()) == ["late", "n1"]
+        assert not first._down
 
 
 async def test_net30_two_nodes_that_connect_at_once_have_one_link() -> None:
