@@ -54,6 +54,9 @@ class Refusing(Flavor):
     def try_reserve(self) -> Any:
         raise self.refusal()
 
+    async def flush(self) -> None:
+        raise self.refusal()
+
 
 SHUT = Refusing(ChannelClosed)
 MOVED = Refusing(EndMoved)

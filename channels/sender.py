@@ -162,6 +162,15 @@ class Sender(End, Generic[T_contra]):
             core.finish_send(waiter)
         rest.popleft()
 
+    async def flush(self) -> None:
+        """Wait until all that was sent through here is in the channel, wherever its receivers are (NET-8).
+
+        In this process it is there when `send` returns, and this returns at once. From another node it takes a round
+        trip. Raises why the channel has ended, LinkLost among it; ChannelClosed. Cancelled, what was sent stays sent.
+        """
+        self.core.check_loop()
+        await self.core.flush()
+
     def reserve(self) -> Reservation[T_contra]:
         """`async with tx.reserve() as permit: permit.send(item)`: wait for a place, then send for certain (CH-55).
 

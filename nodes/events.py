@@ -18,8 +18,7 @@ class NodeUp:
 
 @dataclass(frozen=True)
 class NodeLost:
-    """A node is down for good; `reason` says how that is known. Or it could never be reached from here, which says nothing
-    to others."""
+    """A node is down for good, or could never be reached from here; `reason` says how that is known."""
 
     node: Member
     reason: str

@@ -204,7 +204,7 @@ class Stream:
             return True
         except OSError as error:
             self._rest.clear()
-            self._soon(self._close, error)
+            self._soon(self._read_out, error)
         return False
 
     def _took(self, count: int) -> None:
@@ -336,6 +336,17 @@ class Stream:
             self._watch()
         else:
             self._settle()
+
+    def _read_out(self, error: BaseException) -> None:
+        """Nothing can be written any more: what the other side has said before it went is read all the same."""
+        before = -1
+        while self.received != before and not self.is_closed:
+            before = self.received
+            if self._tls is None:
+                self._read()
+            else:
+                self._guard(self._read_tls)
+        self._close(error)
 
     # -- closing
 

@@ -140,6 +140,9 @@ class Flavor:
         """Give the reserved place back unused."""
         raise NotImplementedError
 
+    async def flush(self) -> None:
+        """Wait until what was sent is where its receivers look for it: on a channel of this process it is."""
+
     # -- the loop and the budget
 
     def enter(self) -> bool:

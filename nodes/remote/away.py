@@ -46,6 +46,12 @@ class AtOutlet(Flavor):
         if self.failure is None:
             self.remote.abort(exc, after_drain)
 
+    async def flush(self) -> None:
+        if self.failure is None:
+            await self.remote.confirming.wait()
+        if self.failure is not None:
+            raise self.refusal()
+
     def refusal(self, item: Any = None) -> ChannelError:
         error = super().refusal(item)
         if isinstance(error, LinkLost):

@@ -234,6 +234,9 @@ class OutletRendezvous(AtOutlet, Rendezvous):
         Rendezvous.sender_parked(self, waiter)
         self.remote.offer(waiter)
 
+    async def flush(self) -> None:
+        """Nothing: a send returns when its item was taken."""
+
     def leave_send(self, waiter: Waiter) -> None:
         if waiter.state in QUEUED:
             self.remote.withdraw(waiter)

@@ -95,6 +95,10 @@ class Return(Op, tag=10):
     first: Count
 
 
+class Confirm(Op, tag=11):
+    """Say when this is there, and so what was sent before it (NET-8). In the lane."""
+
+
 # -- from the home, to an end that is away
 
 
@@ -140,6 +144,10 @@ class Moved(Op, tag=25):
 
 class Recalled(Op, tag=26):
     """Behind the items that a Return has made void. In the lane."""
+
+
+class Confirmed(Op, tag=27):
+    """What preceded a Confirm is at the home. A home that has moved away says nothing: it is asked anew."""
 
 
 # -- rendezvous, where each operation is told (NET-9)

@@ -9,14 +9,10 @@ Invariants
   shown, so that a sender that never waits still writes every SLICE items, and the other side has work meanwhile.
 - credit here + credit on its way back + items on their way + items at the home <= capacity (NET-3).
 - Nothing is written before the home said Opened; until then the backlog keeps items and ops in their order.
-- At most `window` bytes are on their way, or one batch that is larger behind fewer than UNTOLD (NET-4).
-- `flights` are the batches of which not all items are known to be received: the outcome of those is unknown if the node
-  of the home is lost (NET-35).
 """
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -27,7 +23,9 @@ from actorpar.channels.waiters import ENDED, wake_all
 from ..errors import CodecError, ItemTypeError, LinkLost, ProtocolError, RemoteError, Unreachable
 from . import ops
 from .causes import FAILURES, describe, split
-from .credit import UNTOLD, WINDOW, credit_of
+from .confirming import Confirming
+from .credit import credit_of
+from .flights import Flights
 from .trigger import Trigger
 
 if TYPE_CHECKING:
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 
 #: Items that are sent in a turn before they are written.
 SLICE: Final = 256
-#: Items of a batch while nothing is known of their size.
-FIRST_BATCH: Final = 16
 
 
 class Outlet:
@@ -54,11 +50,8 @@ class Outlet:
         self.alias = 0
         self.opened = self.closed = False
         self.backlog: list[list[Any] | ops.Op] = []
-        self.flights: collections.deque[list[Any]] = collections.deque()
-        self.told = self.received = 0  # items that are known to be received, in all, and at the front of the flights
-        self.flying = 0  # bytes
-        self.freed = 0
-        self.item_size = 0.0
+        self.flights = Flights()
+        self.confirming = Confirming(self)
         self.hungry = False
         self.hidden = 0  # credit beyond what `limit` shows
         self.relays: Callable[[], bool] = lambda: False  # ends of other nodes still come through here
@@ -154,24 +147,12 @@ class Outlet:
         if not self.opened:
             self._keep()
         while core.buffer and self.opened:
-            most = self._batch_size()
+            most = self.flights.batch_size(len(core.buffer), core.buffer[0])
             if most <= 0:
                 core.held = 0
                 return  # the bytes on their way are as many as may be; Credit goes on from here
             self._send_batch(self._take(most))
         self.park()
-
-    def _batch_size(self) -> int:
-        waiting = len(self.core.buffer)
-        if self.item_size == 0.0:
-            first = self.core.buffer[0]
-            if not isinstance(first, bytes | bytearray | memoryview):
-                return min(waiting, FIRST_BATCH)
-            self.item_size = float(max(len(first), 1))
-        room = WINDOW - self.flying
-        if room <= 0 and self.flying:
-            return 0
-        return min(waiting, max(int(room / self.item_size), 1 if self.flying < UNTOLD else 0))
 
     def _take(self, most: int) -> list[Any]:
         core = self.core
@@ -196,9 +177,7 @@ class Outlet:
                 for item in items:
                     self._send_batch([item])
             return
-        self.flights.append(items)
-        self.flying += size
-        self.item_size = size / len(items) if self.item_size == 0.0 else (7 * self.item_size + size / len(items)) / 8
+        self.flights.sent(items, size)
 
     def _refuse(self, item: Any, error: CodecError) -> None:
         """The item cannot be encoded: its credit is free again, and it is reported (NET-8)."""
@@ -248,6 +227,7 @@ class Outlet:
             self.in_lane(ops.Close(0, None if failure is None else describe(failure)))
             self.closed = True
             self.core.end(EndOfChannel)
+            self.confirming.end()
             self.trigger.leave(self.core.receivers)
             if self.opened:
                 self._forget()
@@ -268,6 +248,7 @@ class Outlet:
         self.closed = True
         core.cause = exc
         core.end(ChannelAborted)
+        self.confirming.end()
         self.trigger.leave(core.receivers)
         if self.opened:
             self._forget()
@@ -291,6 +272,8 @@ class Outlet:
                 self._on_credit(op)
             case ops.Opened():
                 self._on_opened()
+            case ops.Confirmed():
+                self.confirming.confirmed()
             case ops.Ended():
                 self._on_ended(op)
             case ops.Reclaim():
@@ -326,14 +309,7 @@ class Outlet:
 
     def _on_credit(self, credit: ops.Credit) -> None:
         core = self.core
-        if credit.received < self.told:
-            raise ProtocolError(f"{self.core.name}: {self.told} items were received, and now fewer", code="credit")
-        self.received += credit.received - self.told
-        self.told = credit.received
-        while self.flights and len(self.flights[0]) <= self.received:
-            self.received -= len(self.flights.popleft())
-        self.flying -= credit.freed - self.freed
-        self.freed = credit.freed
+        self.flights.told(credit)
         if core.failure is not None:
             return
         if credit.items and core.limit < UNLIMITED:
@@ -376,6 +352,7 @@ class Outlet:
             core.undelivered(unsent)
         self.backlog.clear()
         self.flights.clear()
+        self.confirming.end()
 
     def _on_moved(self, op: ops.Moved) -> None:
         """The channel has another home now: go on there with what credit is left (NET-1)."""
@@ -383,15 +360,15 @@ class Outlet:
             self.in_lane(ops.Flushed(0))
         self._forget()
         self.flights.clear()
-        self.flying = self.freed = self.received = self.told = 0
         try:
             self.open(self.table.peer(op.home), op.nonce)
         except Unreachable as error:
             self._end(ChannelBroken, error)
+        self.confirming.ask_anew()
 
     def on_lost(self, error: BaseException) -> None:
         """The node of the home is gone (NET-35)."""
-        self.unknown = tuple([item for batch in self.flights for item in batch][self.received :])
+        self.unknown = self.flights.unknown()
         self._forget()
         self._end(LinkLost, error)
 

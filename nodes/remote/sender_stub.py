@@ -175,6 +175,9 @@ class SenderStub:
                 self.home.touch()
             case ops.Close():
                 self._leave(None if op.failure is None else RemoteError(*split(op.failure)))
+            case ops.Confirm():
+                if self.next_nonce is None and self.peer is not None:
+                    self.peer.control(ops.Confirmed(self.alias))
             case ops.GiveBack():
                 self._take_back(op.items)
             case ops.Introduce():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from .mutant import (
     AWAY,
     CARRYING,
+    CONFIRMING,
+    FLIGHTS,
     HOME,
     INLET,
     MATCH,
@@ -46,18 +48,18 @@ ENDS_AWAY = [
     ),
     Mutant(
         "NET-04",
-        OUTLET,
+        FLIGHTS,
         "bytes on their way are not bounded",
-        "        if room <= 0 and self.flying:\n            return 0\n"
-        "        return min(waiting, max(int(room / self.item_size), 1 if self.flying < UNTOLD else 0))",
+        "        if room <= 0 and self._bytes:\n            return 0\n"
+        "        return min(waiting, max(int(room / self._item_size), 1 if self._bytes < UNTOLD else 0))",
         "        return waiting",
     ),
     Mutant(
         "NET-04",
-        OUTLET,
+        FLIGHTS,
         "a small item behind a large one waits for what nobody tells",
-        "1 if self.flying < UNTOLD else 0",
-        "0 if self.flying else 1",
+        "1 if self._bytes < UNTOLD else 0",
+        "0 if self._bytes else 1",
     ),
     Mutant(
         "NET-05",
@@ -253,9 +255,9 @@ ENDS_AWAY = [
     ),
     Mutant(
         "NET-35",
-        OUTLET,
+        FLIGHTS,
         "of a batch that is received in part all is unknown",
-        "for item in batch][self.received :])",
+        "for item in batch][self._received :])",
         "for item in batch])",
     ),
     Mutant(
@@ -271,5 +273,33 @@ ENDS_AWAY = [
         "the unknown items take the place of those that were not sent",
         "            error.unknown = self.remote.unknown",
         "            error.items = self.remote.unknown",
+    ),
+    Mutant(
+        "NET-08",
+        CONFIRMING,
+        "a home that has moved is not asked anew",
+        "        for _ in self._waiting:\n            self._outlet.in_lane(ops.Confirm(0))",
+        "        pass",
+    ),
+    Mutant(
+        "NET-08",
+        CONFIRMING,
+        "who gave up takes the answer of the next",
+        "                self._waiting[self._waiting.index(waiter)] = None",
+        "                self._waiting.remove(waiter)",
+    ),
+    Mutant(
+        "NET-08",
+        SENDER_STUB,
+        "a home that has moved away confirms what it passes on",
+        "                if self.next_nonce is None and self.peer is not None:",
+        "                if self.peer is not None:",
+    ),
+    Mutant(
+        "NET-08",
+        AWAY,
+        "nobody asks the home",
+        "            await self.remote.confirming.wait()",
+        "            pass",
     ),
 ]

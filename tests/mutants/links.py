@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mutant import DOOR, FRAME, HANDSHAKE, INBOUND, LIVENESS, NODE, OUTBOUND, REMOTE_SERVING, Mutant
+from .mutant import DOOR, FRAME, HANDSHAKE, INBOUND, LIVENESS, NODE, OUTBOUND, REMOTE_SERVING, STREAM, Mutant
 
 LINKS = [
     Mutant(
@@ -81,6 +81,13 @@ LINKS = [
         "an acknowledgement drops one frame too many",
         "        for _ in range(next_seq - self.next_seq + len(retained)):",
         "        for _ in range(min(next_seq - self.next_seq + len(retained) + 1, len(retained))):",
+    ),
+    Mutant(
+        "NET-34",
+        STREAM,
+        "what came before a write failed is not read",
+        "            self._soon(self._read_out, error)",
+        "            self._soon(self._close, error)",
     ),
     Mutant(
         "NET-36",

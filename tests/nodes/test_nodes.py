@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,13 @@ async def test_net45_a_node_that_one_node_cannot_reach_is_lost_there_and_nowhere
     async with mesh(2, down_after=0.5) as nodes, Node("late", down_after=0.5) as late:
         first, second = nodes.nodes
         lost: list[tuple[str, str]] = []
+
+        def note(at: str, event: Any) -> None:
+            if isinstance(event, NodeLost):
+                lost.append((at, event.node.name))
+
         for node in (first, second, late):
-            node.watch(lambda event, at=node: isinstance(event, NodeLost) and lost.append((at.name, event.node.name)))
+            node.watch(functools.partial(note, node.name))
         await late.listen(f"unix:{tmp_path}/late")
         for node in (second, late):
             for listener in node.listeners:
