@@ -171,10 +171,7 @@ class Frontier:
             host.failures = 0
 
     def wait(self) -> float | None:
-        """Seconds until a resting host wakes; None when none rests."""
-        if not self._resting:
-            return None
-        self._wake()
+        """Seconds until `next` has to be asked again, for a resting host wakes; None when none rests."""
         return max(0.0, self._resting[0][0] - self._clock()) if self._resting else None
 
     @property

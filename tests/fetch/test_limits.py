@@ -182,6 +182,17 @@ def test_a_resting_host_delays_no_other_and_wakes_in_time() -> None:
     assert queue.rest("http://a", 1.0) == 1
 
 
+def test_a_host_that_wakes_just_after_the_last_look_is_not_waited_for_for_ever() -> None:
+    clock = Clock()
+    queue = frontier(clock)
+    queue.push(job("a", 0))
+    queue.rest("http://a", 0.01)
+    assert queue.next() == []
+    clock.now += 0.02
+    assert queue.wait() == 0.0
+    assert [found.host for found in queue.next()] == ["http://a"]
+
+
 def test_jobs_beyond_memory_are_spilled_and_come_back_once_and_in_order() -> None:
     queue = frontier(places=1, per_host=1, memory=8)
     for number in range(100):
