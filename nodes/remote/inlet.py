@@ -44,6 +44,7 @@ class Inlet:
         self.alias = 0
         self.opened = False
         self.closed = False
+        self.failure: BaseException | None = None  # the last handle here was lost
         self.introductions: list[ops.Introduce] = []
         self.asked = 0
         self.came = 0
@@ -165,13 +166,15 @@ class Inlet:
                 self.opened = True
                 self._introduce()
                 if self.closed:
-                    self._say_closed(self.core.cause)
+                    self._say_closed(self.failure)
                 else:
                     self.touch()
             case ops.Recalled():
                 if not self.recalls:
                     raise ProtocolError("a return was confirmed that was not made", code="op")
                 self.recalls -= 1
+                if self.closed and not self.recalls:
+                    self._leave(self.failure)
             case ops.Ended():
                 self._on_ended(op)
             case ops.Moved():
@@ -226,15 +229,21 @@ class Inlet:
         if self.closed:
             return
         self.closed = True
+        self.failure = failure
         if self.opened:
             self._say_closed(failure)
 
     def _say_closed(self, failure: BaseException | None) -> None:
-        core = self.core
-        if self.peer is not None and core.failure is not LinkLost:
+        if self.peer is not None and self.core.failure is not LinkLost:
             self._give_all_back()
-            self.peer.in_lane(ops.Close(self.alias, None if failure is None else describe(failure)))
-            self._forget()
+            if self.core.codec is None or not self.recalls:
+                self._leave(failure)
+            # else items that hold ends may be on their way, and come back before this end is gone (NET-20)
+
+    def _leave(self, failure: BaseException | None) -> None:
+        assert self.peer is not None
+        self.peer.in_lane(ops.Close(self.alias, None if failure is None else describe(failure)))
+        self._forget()
 
     def _give_all_back(self) -> None:
         core = self.core

@@ -302,4 +302,11 @@ ENDS_AWAY = [
         "            await self.remote.confirming.wait()",
         "            pass",
     ),
+    Mutant(
+        "NET-20",
+        INLET,
+        "an end that closes does not wait for the ends that are on their way to it",
+        "            if self.core.codec is None or not self.recalls:",
+        "            if True:",
+    ),
 ]

@@ -94,3 +94,28 @@ async def test_net20_a_select_hands_an_end_over_across_nodes(sends: bool) -> Non
         assert await answers_to(end, answers)
         assert end is not None
         close(tx, rx, far, end, answers)
+
+
+@pytest.mark.parametrize("receivers", ["one more", "no other"])
+async def test_net20_an_end_that_was_on_its_way_to_an_end_that_closes_is_not_lost(receivers: str) -> None:
+    async with mesh(2) as nodes:
+        tx, rx = ap.open_channel[Reply](1)
+        far = nodes.move(rx.clone(), 0, 1, Reply)
+        reply, answers = ap.open_channel[int](1)
+        far.prefetch(1)
+        await until(lambda: far.core.remote.opened and nodes.nodes[0].links[nodes.nodes[1].id].ends)
+        await asyncio.sleep(0.05)  # the home knows what is wanted
+        await tx.send(reply)
+        far.close()  # before it arrives
+        if receivers == "one more":
+            end = await asyncio.wait_for(rx.receive(), 5)
+            assert await answers_to(end, answers)
+            close(end, rx)
+        else:
+            rx.close()
+            with pytest.raises(ap.EndOfChannel):
+                await asyncio.wait_for(answers.receive(), 5)
+        await until(
+            lambda: not any(len(node.links) and link.ends for node in nodes.nodes for link in node.links.values())
+        )
+        close(tx, answers)
