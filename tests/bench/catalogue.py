@@ -3,6 +3,7 @@
 from fnmatch import fnmatchcase
 
 from . import (
+    across,
     actors,
     choosing,
     crossing,
@@ -31,6 +32,7 @@ TOPICS = (
     pipelines,
     pools,
     links,
+    across,
     downloads,
     imports,
 )

@@ -96,9 +96,16 @@ GOALS = (
     Goal("link, 64 B one way", "actorpar, pipe, send_many", "asyncio streams", {UVLOOP: 1 / 5}),
     Goal("link, 64 B one way", "actorpar, pipe", "pyzmq asyncio", {UVLOOP: 1 / 15}),
     Goal("link, 64 B one way", "actorpar, TCP", "pyzmq asyncio", {UVLOOP: 1 / 15}),
+    Goal("link, 64 B one way, TLS", "actorpar, TLS", "asyncio streams, TLS", {UVLOOP: 1 / 3}),
     Goal("link, 64 B round trip", "actorpar, pipe", "asyncio streams", {UVLOOP: 0.8}),
-    Goal("link, 16 MiB", "actorpar, pipe, one copy", "blocking sockets", {UVLOOP: 0.7}),
-    Goal("link, 16 MiB", "actorpar, TCP", "blocking sockets", {UVLOOP: 1.1}),
+    Goal("remote ask", "actorpar, pipe", "xoscar", {UVLOOP: 1 / 8}),
+    Goal("1 000 channels on one link", "1 000 channels", "one channel", {UVLOOP: 1 / 0.4}),
+    Goal(
+        "1 000 channels on one link", "1 000 channels, 32 items ready", "one channel, 32 items ready", {UVLOOP: 1 / 0.9}
+    ),
+    Goal("pipeline across nodes", "two stages on two nodes", "direct link", {UVLOOP: 1 / 0.9}),
+    Goal("link, 16 MiB", "actorpar, pipe, one copy", "C sockets", {UVLOOP: 0.7}),
+    Goal("link, 16 MiB", "actorpar, TCP", "C sockets", {UVLOOP: 1.1}),
     Goal("link, 16 MiB", "actorpar, pipe, empty_shared", None, {UVLOOP: 100e-6}, "each", "us"),
     *(
         Goal(f"downloads, {size} files", "actorpar fetch", "aiohttp + semaphore, uvloop", {NO_LOOP: 1.05})

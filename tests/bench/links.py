@@ -1,106 +1,37 @@
 """Two operating-system processes on one host: channels over a link, and what else joins processes.
 
-The figure is wall-clock time for each item, from the first that is sent until the other process has said that it has
-the last one; processes are started, and linked, before the clock runs. `blocking sockets` is the limit: two loops that
-do nothing but call the kernel.
+`C sockets` is the limit: two loops that do nothing but call the kernel.
 """
 
 import asyncio
+import contextlib
 import multiprocessing
-import os
 import socket
+import ssl
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import actorpar as ap
-from actorpar.nodes.events import NodeLost
-from actorpar.nodes.node import Node
+from actorpar.nodes.security import authority
+from actorpar.nodes.security.tls import Certificates
 
 from .cases import UVLOOP, Case, Group, LoopFactory, Trial, peer
+from .linked import PIPE, SMALL, TCP, TLS, linked, on_loop, pin, pinned, process, sample
 from .measure import Sample, Stopwatch, expect
 
-SMALL = bytes(64)
 LARGE = 16 << 20
 CAPACITY = 1024
 BATCH = 64
-SERVES = ("tests.bench.links",)
-PIPE, TCP, MANY = "actorpar, pipe", "actorpar, TCP", "actorpar, pipe, send_many"
-STREAMS, ZMQ, SOCKETS, MP_PIPE = "asyncio streams", "pyzmq asyncio", "blocking sockets", "multiprocessing.Pipe"
+MANY, STREAMS, TLS_STREAMS = "actorpar, pipe, send_many", "asyncio streams", "asyncio streams, TLS"
+ZMQ, SOCKETS, MP_PIPE = "pyzmq asyncio", "C sockets", "multiprocessing.Pipe"
+C = "tests.bench.c_sockets"
 ONE_COPY, NO_COPY = "actorpar, pipe, one copy", "actorpar, pipe, empty_shared"
 
-_context = multiprocessing.get_context("spawn")
 _LENGTH = struct.Struct("<I")
 
-
-def _sample(watch: Stopwatch, items: int) -> Sample:
-    return Sample(items, watch.cpu, watch.wall, watch.wall / items)
-
-
-@contextmanager
-def _process(target: Callable[..., Any], *args: Any) -> Iterator[None]:
-    process = _context.Process(target=target, args=args)
-    process.start()
-    try:
-        yield
-        process.join(30)
-    finally:
-        process.kill()
-        process.join()
-
-
-def _pin(core: int | None) -> None:
-    if core is not None:
-        os.sched_setaffinity(0, {core})
-
-
-@contextmanager
-def _pinned(core: int | None) -> Iterator[None]:
-    before = os.sched_getaffinity(0)
-    _pin(core)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 # -- actorpar
-
-
-def _far_node(sock: socket.socket | None, address: str, core: int | None) -> None:
-    _pin(core)
-
-    async def main() -> None:
-        lost = asyncio.Event()
-        async with Node("far") as node, ap.ActorSystem("far", node=node, serves=SERVES):
-            node.watch(lambda event: lost.set() if isinstance(event, NodeLost) else None)
-            await (node.connect(address) if sock is None else node.adopt(sock, dials=True))
-            await lost.wait()
-
-    ap.run(main)
-
-
-@asynccontextmanager
-async def _linked(kind: str, core: int | None = None) -> AsyncIterator[ap.ActorSystem]:
-    """A system that is linked to another process."""
-    async with Node("near") as node:
-        ours, theirs = socket.socketpair() if kind == PIPE else (None, None)
-        address = "" if kind == PIPE else (await node.listen("tcp://127.0.0.1:0")).address
-        process = _context.Process(target=_far_node, args=(theirs, str(address), core))
-        process.start()
-        try:
-            async with ap.ActorSystem("near", node=node) as system:
-                if ours is not None and theirs is not None:
-                    theirs.close()
-                    await node.adopt(ours, dials=False)
-                await system.wait_for_nodes(1)
-                yield system
-        finally:
-            await node.close()
-            await asyncio.to_thread(process.join, 10)
-            process.kill()
 
 
 async def consume(items: ap.Receiver[bytes], done: ap.Sender[int], many: bool) -> None:
@@ -129,7 +60,7 @@ async def echo(items: ap.Receiver[bytes], back: ap.Sender[bytes]) -> None:
 
 def _one_way(kind: str, many: bool = False) -> Trial:
     async def main(items: int) -> Sample:
-        async with _linked(kind) as system:
+        async with linked(kind) as system:
             tx, rx = ap.open_channel[bytes](CAPACITY)
             done, says = ap.open_channel[int](1)
             await system.spawn(consume, rx, done, many, on="far")
@@ -143,27 +74,16 @@ def _one_way(kind: str, many: bool = False) -> Trial:
                         await tx.send(SMALL)
                 tx.close()
                 expect("items", await says.receive(), items)
-            return _sample(watch, items)
+            return sample(watch, items)
 
-    return _on_loop(main)
-
-
-def _on_loop(main: Callable[[int], Awaitable[Sample]]) -> Trial:
-    def trial(items: int, loop_factory: LoopFactory) -> Sample:
-        async def body() -> Sample:
-            return await main(items)
-
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(body())
-
-    return trial
+    return on_loop(main)
 
 
 def _round_trip(items: int, loop_factory: LoopFactory) -> Sample:
     async def main(count: int) -> Sample:
-        async with _linked(PIPE, core=0) as system:
-            tx, rx = ap.open_channel[bytes](1)
-            back, answers = ap.open_channel[bytes](1)
+        async with linked(PIPE, core=0) as system:
+            tx, rx = ap.open_channel[bytes](CAPACITY)
+            back, answers = ap.open_channel[bytes](CAPACITY)
             await system.spawn(echo, rx, back, on="far")
             with tx, answers:
                 await tx.send(SMALL)
@@ -172,10 +92,10 @@ def _round_trip(items: int, loop_factory: LoopFactory) -> Sample:
                     for _ in range(count):
                         await tx.send(SMALL)
                         await answers.receive()
-            return _sample(watch, count)
+            return sample(watch, count)
 
-    with _pinned(0):
-        return _on_loop(main)(items, loop_factory)
+    with pinned(0):
+        return on_loop(main)(items, loop_factory)
 
 
 async def consume_arrays(arrays: ap.Receiver[Any], done: ap.Sender[int]) -> None:
@@ -195,7 +115,7 @@ def _arrays(kind: str, shared: bool) -> Trial:
         np = peer("numpy")
         array = ap.empty_shared((LARGE,), "uint8") if shared else np.empty(LARGE, "uint8")
         array[:] = 7
-        async with _linked(kind) as system:
+        async with linked(kind) as system:
             tx, rx = ap.open_channel[Any](2)
             done, says = ap.open_channel[int](1)
             await system.spawn(consume_arrays, rx, done, on="far")
@@ -213,16 +133,16 @@ def _arrays(kind: str, shared: bool) -> Trial:
                         await one()
                 tx.close()
                 expect("bytes", await says.receive(), LARGE * (items + 2))
-            return _sample(watch, items)
+            return sample(watch, items)
 
-    return _on_loop(main)
+    return on_loop(main)
 
 
 # -- asyncio streams
 
 
 def _far_stream(sock: socket.socket, items: int, echoes: bool, core: int | None) -> None:
-    _pin(core)
+    pin(core)
 
     async def main() -> None:
         reader, writer = await asyncio.open_connection(sock=sock)
@@ -262,13 +182,54 @@ def _streams(echoes: bool) -> Trial:
                     await reader.readexactly(4)
             writer.close()
             await writer.wait_closed()
-            return _sample(watch, count)
+            return sample(watch, count)
 
-        with _pinned(core), _process(_far_stream, theirs, items, echoes, core):
+        with pinned(core), process(_far_stream, theirs, items, echoes, core):
             theirs.close()
-            return _on_loop(main)(items, loop_factory)
+            return on_loop(main)(items, loop_factory)
 
     return trial
+
+
+def _far_tls_stream(port: int, items: int, keys: str) -> None:
+    async def main() -> None:
+        context = Certificates(Path(keys)).client_context()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        for _ in range(items):
+            (size,) = _LENGTH.unpack(await reader.readexactly(4))
+            await reader.readexactly(size)
+        writer.write(_LENGTH.pack(0))
+        await writer.drain()
+        writer.close()
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await writer.wait_closed()
+
+    ap.run(main)
+
+
+def _tls_streams(items: int, loop_factory: LoopFactory) -> Sample:
+    async def main(count: int) -> Sample:
+        came: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        context = Certificates(keys[0]).server_context()
+        server = await asyncio.start_server(
+            lambda reader, writer: came.set_result((reader, writer)), "127.0.0.1", 0, ssl=context
+        )
+        with process(_far_tls_stream, server.sockets[0].getsockname()[1], count, str(keys[1])):
+            reader, writer = await came
+            frame = _LENGTH.pack(len(SMALL)) + SMALL
+            with Stopwatch() as watch:
+                for _ in range(count):
+                    writer.write(frame)
+                    await writer.drain()
+                await reader.readexactly(4)
+            writer.close()
+            server.close()
+        return sample(watch, count)
+
+    with tempfile.TemporaryDirectory() as folder:
+        keys = authority.make(Path(folder) / "keys", ["near", "far"])
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(main(items))
 
 
 # -- others
@@ -309,11 +270,11 @@ def _zmq(items: int, loop_factory: LoopFactory) -> Sample:
                 await pull.recv()
             push.close()
             pull.close()
-            return _sample(watch, items)
+            return sample(watch, items)
 
     with tempfile.TemporaryDirectory() as folder:
         address = f"ipc://{folder}/zmq"
-        with _process(_far_zmq, address, items):
+        with process(_far_zmq, address, items):
             return asyncio.run(main(address))
 
 
@@ -325,43 +286,22 @@ def _far_pipe(pipe: Any, items: int) -> None:
 
 
 def _mp_pipe(items: int, loop_factory: LoopFactory) -> Sample:
-    ours, theirs = _context.Pipe()
-    with _process(_far_pipe, theirs, items):
+    ours, theirs = multiprocessing.Pipe()
+    with process(_far_pipe, theirs, items):
         theirs.close()
         ours.recv_bytes()
         with Stopwatch() as watch:
             for _ in range(items):
                 ours.send_bytes(SMALL)
             ours.recv_bytes()
-        return _sample(watch, items)
+        return sample(watch, items)
 
 
-def _far_socket(sock: socket.socket, items: int, size: int) -> None:
-    memory = memoryview(bytearray(size))
-    sock.sendall(b"r")
-    for _ in range(items):
-        got = 0
-        while got < size:
-            got += sock.recv_into(memory[got:])
-        if size > 1 << 16:
-            sock.sendall(b"1")
-    sock.sendall(b"d")
-
-
-def _sockets(size: int) -> Trial:
+def _sockets(size: int, *, acknowledged: bool) -> Trial:
     def trial(items: int, loop_factory: LoopFactory) -> Sample:
-        ours, theirs = socket.socketpair()
-        body = bytes(size)
-        with ours, _process(_far_socket, theirs, items, size):
-            theirs.close()
-            ours.recv(1)
-            with Stopwatch() as watch:
-                for _ in range(items):
-                    ours.sendall(body)
-                    if size > 1 << 16:
-                        ours.recv(1)
-                ours.recv(1)
-            return _sample(watch, items)
+        from .c_sockets import sockets
+
+        return sockets(size, acknowledged=acknowledged)(items, loop_factory)
 
     return trial
 
@@ -374,11 +314,12 @@ def groups() -> list[Group]:
         Case(MANY, _one_way(PIPE, many=True)),
         Case(ZMQ, _zmq, needs=("zmq",)),
         Case(MP_PIPE, _mp_pipe),
-        Case(SOCKETS, _sockets(len(SMALL))),
+        Case(SOCKETS, _sockets(len(SMALL), acknowledged=False), needs=(C,)),
     )
+    secret = (Case(TLS_STREAMS, _tls_streams), Case(TLS, _one_way(TLS)))
     there_and_back = (Case(STREAMS, _streams(echoes=True)), Case(PIPE, _round_trip))
     large = (
-        Case(SOCKETS, _sockets(LARGE)),
+        Case(SOCKETS, _sockets(LARGE, acknowledged=True), needs=(C,)),
         Case(ONE_COPY, _arrays(PIPE, shared=False), needs=("numpy",)),
         Case(NO_COPY, _arrays(PIPE, shared=True), needs=("numpy",)),
         Case(TCP, _arrays(TCP, shared=False), needs=("numpy",)),
@@ -386,6 +327,7 @@ def groups() -> list[Group]:
     return [
         Group("link, 64 B one way", f"to a process that receives, capacity {CAPACITY}", 50_048, small, unit="us",
               least=BATCH, loops=(UVLOOP,)),
+        Group("link, 64 B one way, TLS", "mutual TLS 1.3, certificates", 50_000, secret, unit="us", loops=(UVLOOP,)),
         Group("link, 64 B round trip", "both processes on one core", 5_000, there_and_back, unit="us", loops=(UVLOOP,)),
         Group("link, 16 MiB", "an array, acknowledged", 40, large, unit="us", least=2, loops=(UVLOOP,)),
     ]  # fmt: skip

@@ -1,0 +1,37 @@
+"""The limit of what goes over a socket: a loop in C, compiled here. Not to be imported where there is no compiler."""
+
+import functools
+import math
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from .cases import LoopFactory, Trial
+from .measure import Sample
+
+COMPILER = shutil.which("cc")
+if COMPILER is None:
+    raise ImportError("no C compiler (cc)")
+
+
+@functools.cache
+def _program() -> Path:
+    """The program, which stays for as long as this process."""
+    _program.folder = folder = tempfile.TemporaryDirectory(prefix="actorpar-bench-")  # type: ignore[attr-defined]
+    program = Path(folder.name) / "socket_loop"
+    source = Path(__file__).with_name("socket_loop.c")
+    subprocess.run([str(COMPILER), "-O2", "-o", str(program), str(source)], check=True)
+    return program
+
+
+def sockets(size: int, *, acknowledged: bool) -> Trial:
+    """So many bytes an item, each answered with one byte if told so."""
+
+    def trial(items: int, _: LoopFactory) -> Sample:
+        words = [str(_program()), str(items), str(size), str(int(acknowledged))]
+        done = subprocess.run(words, check=True, capture_output=True, text=True)
+        seconds = float(done.stdout)
+        return Sample(items, math.nan, seconds, seconds / items)
+
+    return trial
