@@ -103,8 +103,7 @@ async def test_net20_an_end_that_was_on_its_way_to_an_end_that_closes_is_not_los
         far = nodes.move(rx.clone(), 0, 1, Reply)
         reply, answers = ap.open_channel[int](1)
         far.prefetch(1)
-        await until(lambda: far.core.remote.opened and nodes.nodes[0].links[nodes.nodes[1].id].ends)
-        await asyncio.sleep(0.05)  # the home knows what is wanted
+        await until(lambda: any(stub.wanted for stub in rx.core.remote.receivers))
         await tx.send(reply)
         far.close()  # before it arrives
         if receivers == "one more":
