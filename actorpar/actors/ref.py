@@ -1,7 +1,7 @@
 """The reference to an actor: all that anybody outside has of it, typed from the methods of its class.
 
 `ActorRef` is the face. What stands behind it differs: `Cell` is an actor in this process, `Timed` another reference
-with a deadline of its own; a reference to an actor on another node will be one more.
+with a deadline of its own, `AwayRef` an actor on another node.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from .actor import Actor
 from .reply import Reply
 
 if TYPE_CHECKING:
+    from ..channels.guard import Guard
+    from .cell import Cell
+    from .request import Request
     from .threadref import ThreadRef
 
 P = ParamSpec("P")
@@ -112,4 +115,38 @@ class ActorRef(Generic[A_co]):
 
     def threadsafe(self) -> ThreadRef[A_co]:
         """A handle for other threads; make it on the event loop of the actor."""
+        raise NotImplementedError
+
+
+class AwayRef(ActorRef[A_co]):
+    """An actor on another node, as links, monitors, guards and forwarding see it; what it does is remote/ref.py's."""
+
+    __slots__ = ()
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        """Call back once, with something that `reason_of` understands, when it has ended; soon, if it has."""
+        raise NotImplementedError
+
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> None:
+        """Do not."""
+        raise NotImplementedError
+
+    def bind(self, cell: Cell) -> None:
+        """An actor here has linked itself to it (AC-27)."""
+        raise NotImplementedError
+
+    def unbind(self, cell: Cell) -> None:
+        """That link is undone (AC-30)."""
+        raise NotImplementedError
+
+    def relay(self, request: Request, seconds: float | None, method: Any, args: Any, kwargs: Any) -> None:
+        """Have it answer a request within so many seconds (AC-20). BadArguments, UnhandledMessage."""
+        raise NotImplementedError
+
+    def withdrawn(self, request: Request) -> None:
+        """Whoever made the request that is relayed to it does not wait any more."""
+        raise NotImplementedError
+
+    def guard(self, method: Any, args: Any, kwargs: Any) -> Guard[None]:
+        """What `send_to` gives (AC-6). BadArguments, UnhandledMessage."""
         raise NotImplementedError

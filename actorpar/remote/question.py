@@ -21,7 +21,19 @@ OPEN, SETTLED, EXPIRED = range(3)
 class Question:
     """`op` is its number on the link to `node`, `target` what people call it. One process waits for it, or none."""
 
-    __slots__ = ("_waiter", "error", "node", "op", "process", "queue", "signature", "state", "target", "value")
+    __slots__ = (
+        "_waiter",
+        "declared",
+        "error",
+        "node",
+        "op",
+        "process",
+        "queue",
+        "signature",
+        "state",
+        "target",
+        "value",
+    )
 
     def __init__(self, queue: RunQueue, op: int, node: bytes, signature: Signature, target: str) -> None:
         self.queue = queue
@@ -29,6 +41,7 @@ class Question:
         self.node = node
         self.signature = signature
         self.target = target
+        self.declared: Any = None  # what a start is to give a reference to
         self.process: RemoteProcess | None = None
         self.state = OPEN
         self.value: Any = None

@@ -14,16 +14,18 @@ import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..actors.actor import Actor
 from ..actors.errors import ActorDead, AskTimeout, BadArguments
 from ..actors.kind import Kind, Message
 from ..actors.reason import Reason
-from ..actors.ref import DEADLINE, ActorRef
+from ..actors.ref import DEADLINE, ActorRef, AwayRef
 from ..actors.reply import Reply
 from ..nodes.codec.signature import Signature, signature_of
 from ..nodes.errors import CodecError, NodeDown
 from . import messages as m
 
 if TYPE_CHECKING:
+    from ..actors.cell import Cell
     from ..actors.threadref import ThreadRef
     from .hub import Hub
 
@@ -31,7 +33,11 @@ if TYPE_CHECKING:
 WINDOW = 1024
 
 
-class RemoteRef(ActorRef[Any]):
+class Unknown(Actor):
+    """Stands for the class of an actor that is linked to one here, and that this node does not have."""
+
+
+class RemoteRef(AwayRef[Any]):
     """One incarnation of an actor on another node."""
 
     __slots__ = ("__weakref__", "_waiting", "credit", "hub", "id", "kind", "label", "node", "reason", "watchers")
@@ -156,7 +162,6 @@ class RemoteRef(ActorRef[Any]):
     # -- for links and monitors: an end that is told once, as that of a process
 
     def add_done_callback(self, callback: Callable[[RemoteEnd], object]) -> None:
-        """Call back once with how it ended; soon, if that is known already."""
         if self.reason is not None:
             asyncio.get_running_loop().call_soon(callback, RemoteEnd(self.reason))
             return
@@ -164,9 +169,17 @@ class RemoteRef(ActorRef[Any]):
         if len(self.watchers) == 1:
             self.hub.watch(self)
 
-    def cancel(self) -> bool:
-        """An actor here that was linked to it has ended abnormally."""
-        return self.hub.exit(self)
+    def remove_done_callback(self, callback: Callable[[RemoteEnd], object]) -> None:
+        if callback in self.watchers:
+            self.watchers.remove(callback)
+            if not self.watchers:
+                self.hub.unwatch(self)
+
+    def bind(self, cell: Cell) -> None:
+        self.hub.serving.watches.bind(cell, self)
+
+    def unbind(self, cell: Cell) -> None:
+        self.hub.serving.watches.unbind(cell, self)
 
     # -- for the hub
 
