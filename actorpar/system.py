@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple, overload
 
-from .actors import life
+from .actors import life, orders
 from .actors.actor import Actor
 from .actors.belongings import Belongings, more_of
 from .actors.cell import Cell
@@ -32,7 +32,6 @@ from .actors.ref import ActorRef
 from .actors.registry import Registry
 from .actors.spawning import begin, spawn, started
 from .actors.states import DEAD, IDLE
-from .actors.timed import cell_of
 from .channels.group import ProcessGroup
 from .channels.process import Process
 from .channels.runqueue import run_queue
@@ -167,17 +166,15 @@ class ActorSystem:
 
     async def stop(self, ref: ActorRef[Any], *, reason: Reason = SHUTDOWN, timeout: float | None = 5.0) -> Reason:
         """Stop an actor after the message in hand, and return how it ended; it is killed after `timeout` seconds."""
-        if self.remote is not None and self.remote.is_away(ref):
-            return await self.remote.stop(ref, timeout)  # type: ignore[arg-type]
-        return await life.stop_and_wait(cell_of(ref), timeout, reason)
+        return await orders.stop(ref, reason, timeout)
 
     def kill(self, ref: ActorRef[Any]) -> None:
         """End an actor now: no hook runs, the handler in hand is cancelled. It has 0.25 s to unwind (AC-29)."""
-        life.kill(cell_of(ref))
+        orders.kill(ref)
 
     async def ended(self, ref: ActorRef[Any]) -> Reason:
         """Wait until an actor has ended and return how."""
-        return await life.ended(cell_of(ref))
+        return await orders.ended(ref)
 
     def find(self, name: str, cls: type[A]) -> ActorRef[A] | None:
         """The living actor registered under `name`, or None. InvalidActor if it is no `cls`."""

@@ -19,7 +19,7 @@ from .errors import InvalidActor
 from .reason import NOPROC, Down, Exit, Reason, reason_of
 from .ref import ActorRef, AwayRef
 from .states import DEAD
-from .timed import cell_of
+from .timed import addressee_of
 
 
 class Link:
@@ -66,7 +66,7 @@ def target_of(ref: object) -> Any:
     if isinstance(ref, Process) or hasattr(ref, "add_done_callback"):
         return ref
     try:
-        return cell_of(ref)
+        return addressee_of(ref)
     except InvalidActor:
         raise InvalidActor(f"{ref!r} is neither a reference to an actor nor a process") from None
 

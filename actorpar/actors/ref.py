@@ -13,8 +13,10 @@ from .actor import Actor
 from .reply import Reply
 
 if TYPE_CHECKING:
-    from ..channels.guard import Guard
+    from ..channels.sender import Sender
     from .cell import Cell
+    from .entry import Call
+    from .reason import Reason
     from .request import Request
     from .threadref import ThreadRef
 
@@ -139,14 +141,30 @@ class AwayRef(ActorRef[A_co]):
         """That link is undone (AC-30)."""
         raise NotImplementedError
 
-    def relay(self, request: Request, seconds: float | None, method: Any, args: Any, kwargs: Any) -> None:
-        """Have it answer a request within so many seconds (AC-20). BadArguments, UnhandledMessage."""
+    async def stop(self, reason: Reason, seconds: float | None) -> Reason:
+        """Stop it and wait for its end; it is killed after so many seconds."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """Kill it."""
+        raise NotImplementedError
+
+    async def ended(self) -> Reason:
+        """Wait for its end; `noconnection` if nobody can know any more."""
+        raise NotImplementedError
+
+    def letter(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """A message that goes later: through `door`, or to `relay`. UnhandledMessage, BadArguments."""
+        raise NotImplementedError
+
+    def door(self) -> Sender[Any]:
+        """The sending side of a channel to it, which takes letters (AC-6)."""
+        raise NotImplementedError
+
+    def relay(self, request: Request, seconds: float | None, letter: Call) -> None:
+        """Have it answer a request within so many seconds (AC-20). BadArguments: the letter does not fit."""
         raise NotImplementedError
 
     def withdrawn(self, request: Request) -> None:
         """Whoever made the request that is relayed to it does not wait any more."""
-        raise NotImplementedError
-
-    def guard(self, method: Any, args: Any, kwargs: Any) -> Guard[None]:
-        """What `send_to` gives (AC-6). BadArguments, UnhandledMessage."""
         raise NotImplementedError

@@ -8,6 +8,7 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import logging
 import weakref
@@ -25,7 +26,7 @@ from ..nodes.errors import CodecError, NodeDown, NodeError, NotImportable, Remot
 from ..nodes.node import GUEST
 from . import messages as m
 from .naming import is_actor, name_of_class, resolve
-from .question import SETTLED, Question
+from .question import SETTLED, Question, Relay
 from .reasons import error_of, reason_of, told
 from .ref import RemoteRef, Unknown, call_signature
 from .starting import Starting
@@ -33,6 +34,7 @@ from .survey import Survey
 
 if TYPE_CHECKING:
     from ..actors.actor import Actor
+    from ..actors.request import Request
     from ..nodes.link import Link
     from ..nodes.node import Node
     from ..nodes.remote.ops import Member
@@ -63,6 +65,7 @@ class Hub:
         self._watched: dict[tuple[bytes, bytes], RemoteRef] = {}
         self.questions: dict[int, Question] = {}
         self._ops = itertools.count(1)
+        self._relays: dict[Request, Relay] = {}
         self._turns: dict[str, int] = {}
         node.references = self
         node.on_call = self._called
@@ -186,10 +189,6 @@ class Hub:
         chosen = named[turn % len(named)].node
         return None if chosen == self.node.id else chosen
 
-    def is_away(self, ref: object) -> bool:
-        """True for a reference to an actor on another node."""
-        return isinstance(ref, RemoteRef)
-
     # -- asking other nodes
 
     def link_of(self, ref: RemoteRef) -> Link:
@@ -214,6 +213,20 @@ class Hub:
         op = next(self._ops)
         question = self.questions[op] = Question(self.node.queue, op, node, signature, target)
         return question
+
+    def relay(self, ref: RemoteRef, message: Message, request: Request) -> Relay:
+        """A question whose answer is that of a request here."""
+        op, target = next(self._ops), f"{ref.name}: {message.name}"
+        over = functools.partial(self._relays.pop, request, None)
+        relay = Relay(self.node.queue, op, ref.node, call_signature(message), target, request, over)
+        self.questions[op] = self._relays[request] = relay
+        return relay
+
+    def withdrawn(self, request: Request) -> None:
+        """Whoever made a request that is relayed does not wait any more."""
+        relay = self._relays.pop(request, None)
+        if relay is not None:
+            self.forget(relay)
 
     def forget(self, question: Question) -> None:
         """Nobody waits for the answer any more."""
@@ -244,14 +257,6 @@ class Hub:
         link = self.node.links.get(ref.node)
         if self._watched.pop((ref.node, ref.id), None) is not None and link is not None:
             self.say(link, m.Unwatch(ref.id))
-
-    async def stop(self, ref: RemoteRef, seconds: float | None, *, kill: bool = False) -> Reason:
-        """Stop an actor on another node and wait for its end."""
-        ended: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
-        ref.add_done_callback(lambda end: ended.done() or ended.set_result(end.reason))  # type: ignore[func-returns-value]
-        if ref.reason is None:
-            self.link_of(ref).call(m.LANE, m.pack(m.Stop(ref.id, seconds, kill)), [])
-        return await ended
 
     def dead_letter(self, ref: RemoteRef, message: str, why: str) -> None:
         """A message to an actor on another node did not go."""

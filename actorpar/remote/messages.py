@@ -178,6 +178,7 @@ class Stop(Envelope, tag=24):
     actor: bytes
     seconds: float | None
     kill: bool
+    why: Why | None = None
 
 
 class Look(Envelope, tag=30):

@@ -38,9 +38,10 @@ from ..nodes.errors import CodecError, NodeDown, NotImportable, ProtocolError
 from . import messages as m
 from .naming import is_actor, name_of_class, resolve
 from .reasons import NO_SUCH, named, reason_of
-from .ref import WINDOW, call_signature
+from .ref import call_signature
 from .ward import ProcessWard, Ward
 from .watches import Watches
+from .window import WINDOW
 
 if TYPE_CHECKING:
     from ..actors.entry import Letter
@@ -289,7 +290,7 @@ class Serving:
         if stop.kill:
             life.kill(cell)
             return
-        life.stop(cell)
+        life.stop(cell, SHUTDOWN if stop.why is None else reason_of(stop.why))
         if stop.seconds is not None:
             cell.dispatcher.loop.call_later(stop.seconds, life.kill, cell)
 
