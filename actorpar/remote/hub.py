@@ -12,7 +12,7 @@ import functools
 import itertools
 import logging
 import weakref
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from ..actors.cell import Cell
 from ..actors.kind import Message, kind_of
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("actorpar.nodes")
 
+#: What may be told to a node that is behind with reading, and is not dropped.
+UNREAD: Final = 65536
+
 register_portable(ActorRef)
 
 
@@ -65,6 +68,7 @@ class Hub:
         self._watched: dict[tuple[bytes, bytes], RemoteRef] = {}
         self.questions: dict[int, Question] = {}
         self._ops = itertools.count(1)
+        self._unread: dict[bytes, int] = {}  # what was told to a node while it was behind
         self._relays: dict[Request, Relay] = {}
         self._turns: dict[str, int] = {}
         node.references = self
@@ -240,9 +244,21 @@ class Hub:
             self.say(link, m.Cancel(question.op, kill, None if why is None else told(why)))
 
     def say(self, link: Link, envelope: m.Envelope, body: bytes = b"", buffers: list[Any] | None = None) -> None:
-        """Tell a node something, unless it is down."""
-        if not link.is_down:
-            link.call(m.LANE, m.pack(envelope, body), buffers or [])
+        """Tell a node something, unless it is down.
+
+        What is told so is never dropped. A node that does not read it is cut off: its incarnation stays down (AC-55).
+        """
+        if link.is_down:
+            return
+        link.call(m.LANE, m.pack(envelope, body), buffers or [])
+        if not link.is_behind:
+            if self._unread:
+                self._unread.pop(link.node, None)
+            return
+        unread = self._unread[link.node] = self._unread.get(link.node, 0) + 1
+        if unread == UNREAD:
+            logger.warning("the link to %s ends: it does not read what is told of actors", link.name)
+            self.system.dispatcher.loop.call_soon(link.close, f"it does not read: {unread} messages wait for it")
 
     def watch(self, ref: RemoteRef) -> None:
         """Have the other node say when the actor has ended."""
@@ -331,4 +347,5 @@ class Hub:
         for (node, _), ref in list(self._refs.items()):
             if node == link.node:
                 ref.has_ended(NOCONNECTION)
+        self._unread.pop(link.node, None)
         self.serving.link_down(link)

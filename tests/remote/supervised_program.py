@@ -88,12 +88,17 @@ class Scene:
     async def pids(self) -> list[int]:
         """The processes of the children, once all run."""
         async with asyncio.timeout(20):
-            while True:
-                refs = [await self.sup.ask(S.child, spec.label) for spec in self.children]
-                try:
-                    return [await ref.ask(Worker.pid) for ref in refs if ref is not None or not_yet()]
-                except (NotYet, ap.ActorDead, ap.NodeDown):
-                    await asyncio.sleep(0.01)
+            return [await self._pid(spec.label) for spec in self.children]
+
+    async def _pid(self, id: str) -> int:
+        while True:
+            ref = await self.sup.ask(S.child, id)
+            try:
+                if ref is not None:
+                    return int(await ref.ask(Worker.pid))
+            except (ap.ActorDead, ap.NodeDown):
+                pass
+            await asyncio.sleep(0.01)
 
     async def restarts(self) -> list[int]:
         return [info.restarts for info in await self.sup.ask(S.which_children)]
@@ -103,14 +108,6 @@ class Scene:
             while await self.restarts() != restarts:  # noqa: ASYNC110  # it tells nobody
                 await asyncio.sleep(0.01)
         return await self.pids()
-
-
-class NotYet(Exception):
-    """A child has no incarnation now."""
-
-
-def not_yet() -> bool:
-    raise NotYet
 
 
 async def main() -> None:

@@ -10,7 +10,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 import actorpar as ap
+from actorpar.nodes import link as links
 from actorpar.nodes.errors import NodeDown, RemoteError
+from actorpar.remote import hub
+from actorpar.remote import messages as m
 from tests.remote.staff import JOURNAL, Clerk, OutOfStock, Plain, Stock, Trapper
 from tests.remote.systems import Systems, systems, until
 
@@ -414,6 +417,27 @@ async def test_ac55_the_loss_of_the_node_ends_a_watch_once_and_a_new_link_revive
     await watcher.ask(Plain.watch, other)  # what nobody knows stays unknown
     await until(lambda: JOURNAL.count("down: noconnection") == 2)
     assert [line for line in JOURNAL if line.startswith("down")] == ["down: noconnection"] * 2
+
+
+async def test_ac55_a_node_that_does_not_read_what_it_is_told_is_cut_off_and_its_watches_end_once(
+    three: Systems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher, other = await three.here.spawn(Plain), await three.here.spawn(Plain, on="n1")
+    link = three.nodes[0].links[three.nodes[1].id]
+    await watcher.ask(Plain.watch, other)
+    monkeypatch.setattr(hub, "UNREAD", 100)
+    monkeypatch.setattr(links, "BEHIND", 1000)
+    link._blocked = True  # as if nothing of what is written was read over there
+    third = three.here.hub.peer_of(link, m.describe(three.nodes[1].id, b"t" * 16, "m:T", "third"))
+    for _ in range(100):
+        monitor = watcher.ask(Plain.watch, third), watcher.ask(Plain.unwatch)
+        await asyncio.gather(*monitor)
+    await until(lambda: link.is_down)
+    await until(lambda: JOURNAL.count("down: noconnection") == 1)
+    assert await watcher.ask(Plain.ping) == "pong"
+    with pytest.raises(ap.ActorDead):
+        await other.ask(Plain.ping)
+    assert three.nodes[1].id not in three.nodes[0].members, "that incarnation is down for good"
 
 
 async def test_an_actor_on_another_node_is_killed_and_its_end_awaited_from_here(three: Systems) -> None:

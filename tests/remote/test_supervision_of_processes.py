@@ -1,4 +1,4 @@
-"""A supervisor whose children are on three operating-system processes, of which some are killed (AC-35, AC-38, AC-57)."""
+"""A supervisor whose children are on three processes of the system, of which some are killed (AC-35, AC-38, AC-57)."""
 
 from __future__ import annotations
 
