@@ -54,7 +54,10 @@ class Starting:
         except asyncio.CancelledError:
             if question.process is None:
                 hub.questions.pop(question.op, None)
-            hub.cancel(question)
+            if isinstance(question.value, RemoteRef):  # it has just started
+                question.value.kill()
+            else:
+                hub.cancel(question)
             raise
         if question.process is None:
             hub.questions.pop(question.op, None)

@@ -63,6 +63,26 @@ class Child(ap.Actor):
         return os.getpid()
 
 
+class Clinging(ap.Actor):
+    """Takes a while to unwind when it is killed."""
+
+    async def hold(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            JOURNAL.append("unwound")
+
+
+class Nest(ap.Actor):
+    """Has a child of its own."""
+
+    async def on_start(self) -> None:
+        JOURNAL.append("start nest")
+        clinging = await self.ctx.spawn(Clinging)
+        clinging.tell(Clinging.hold)
+
+
 class Parent(ap.Supervisor):
     """A supervisor that is a child on another node itself: what it supervises is its own to know."""
 

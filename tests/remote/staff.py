@@ -138,6 +138,10 @@ class Plain(ap.Actor):
     def bind(self, ref: ap.ActorRef[Any]) -> None:
         self.ctx.link(ref)
 
+    def bind_and_leave(self, ref: ap.ActorRef[Any]) -> None:
+        self.ctx.link(ref)
+        self.ctx.stop()
+
     def unbind(self, ref: ap.ActorRef[Any]) -> None:
         self.ctx.unlink(ref)
 

@@ -12,7 +12,7 @@ import pytest
 import actorpar as ap
 from actorpar.nodes import link as links
 from actorpar.nodes.errors import NodeDown, RemoteError
-from actorpar.remote import hub
+from actorpar.remote import hub, reasons
 from actorpar.remote import messages as m
 from tests.remote.staff import JOURNAL, Clerk, OutOfStock, Plain, Stock, Trapper
 from tests.remote.systems import Systems, systems, until
@@ -306,6 +306,25 @@ async def test_ac30_a_link_that_is_undone_is_undone_on_both_nodes(three: Systems
     assert await b.ask(Plain.ping) == "pong"
     assert three.all[1].hub._watched == {}
     assert three.here.hub._watched == {}
+
+
+async def test_ac28_an_end_right_after_the_link_was_made_is_told_with_its_reason(three: Systems) -> None:
+    a, b = await three.here.spawn(Plain), await three.here.spawn(Trapper, on="n1")
+    a.tell(Plain.bind_and_leave, b)
+    await until(lambda: len(JOURNAL) == 2)
+    assert JOURNAL == ["Plain stops: normal", "exit: normal"]
+
+
+def test_ac47_of_a_long_chain_of_reasons_the_root_is_told() -> None:
+    reason = ap.Reason("error", error=ValueError("the root"))
+    for number in range(3 * reasons.CHAIN):
+        reason = ap.Reason("shutdown", detail=number, cause=reason)
+    crossed = reasons.reason_of(reasons.told(reason))
+    assert crossed.detail == str(3 * reasons.CHAIN - 1)
+    assert str(crossed.root.error) == "ValueError: the root"
+    again = reasons.reason_of(reasons.told(crossed))
+    assert str(again) == str(crossed), "what crosses twice is what crossed once"
+    assert reasons.reason_of(m.Why("haunted")).kind == "noconnection"
 
 
 async def test_ac27_two_that_link_each_other_at_once_have_one_link(three: Systems) -> None:

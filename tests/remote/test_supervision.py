@@ -11,7 +11,7 @@ import pytest
 
 import actorpar as ap
 from actorpar.nodes.errors import NodeDown, RemoteError
-from tests.remote.children import FAILING, JOURNAL, SLOW, STUBBORN, Child, Parent, loop_for_ever
+from tests.remote.children import FAILING, JOURNAL, SLOW, STUBBORN, Child, Nest, Parent, loop_for_ever
 from tests.remote.systems import Systems, systems, until
 
 S = ap.Supervisor
@@ -275,6 +275,16 @@ async def test_ac50_the_name_of_a_child_is_registered_on_its_node() -> None:
         assert two.here.find("room", Child) is None
 
 
+async def test_ac46_a_parent_on_another_node_is_restarted_when_its_children_have_ended() -> None:
+    async with systems(2) as two:
+        sup = await two.here.spawn(S, ap.one_for_one(ap.child(Nest, id="nest", on="n1")))
+        nest = await child(sup, "nest")
+        await until(lambda: two.all[1].dispatcher.waiting)  # its child holds
+        two.here.kill(nest)
+        await another(sup, "nest", nest)
+        assert JOURNAL == ["start nest", "unwound", "start nest"]
+
+
 async def test_ac47_a_supervisor_on_another_node_tells_its_chain_of_reasons() -> None:
     async with systems(2) as two:
         sup = await two.here.spawn(S, ap.one_for_one(ap.child(Parent, 0, id="p", on="n1"), intensity=0))
@@ -324,6 +334,35 @@ async def test_ac57_a_node_that_leaves_is_lost_to_the_supervisor_and_its_childre
         await all.lose(1)
         a = await another(sup, "a", a)
         assert await a.ask(Child.where) == "n2"
+
+
+@pytest.mark.parametrize("when", ["while it starts", "before that is told", "as that is told"])
+async def test_ac23_a_spawn_on_another_node_that_is_cancelled_leaves_nothing_there(
+    monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    async with systems(2) as two:
+        starting, loop = two.here.hub.starting, asyncio.get_running_loop()
+        told = starting.started
+
+        def started(link: Any, envelope: Any) -> None:
+            spawning.cancel()
+            if when == "as that is told":
+                told(link, envelope)
+            else:
+                loop.call_later(0.01, told, link, envelope)
+
+        monkeypatch.setattr(starting, "started", started)
+        if when == "while it starts":
+            SLOW["a"] = 3600
+        spawning = asyncio.create_task(two.here.spawn(Child, "a", on="n1"))
+        await until(lambda: JOURNAL == ["start a"])
+        if when == "while it starts":
+            spawning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await spawning
+        await until(lambda: not two.all[1].actors)
+        assert JOURNAL == ["start a"]
+        assert two.all[1].hub.serving._running == {}
 
 
 async def run_process(two: Systems, **options: Any) -> tuple[ap.ActorRef[S], ap.Receiver[str]]:
