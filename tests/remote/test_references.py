@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from actorpar.nodes import link as links
 from actorpar.nodes.errors import NodeDown, RemoteError
 from actorpar.remote import hub, reasons
 from actorpar.remote import messages as m
+from actorpar.remote.ref import RemoteRef
 from tests.remote.staff import JOURNAL, Clerk, OutOfStock, Plain, Stock, Trapper
 from tests.remote.systems import Systems, systems, until
 
@@ -94,13 +96,20 @@ async def test_ac20_the_deadline_goes_along_and_who_gives_up_withdraws_it_there(
     assert relays == []
 
 
-async def test_ac20_arguments_that_do_not_fit_fail_the_forwarder_and_nobody_waits_in_vain(three: Systems) -> None:
-    by, to = await three.here.spawn(Clerk), await three.here.spawn(Stock, on="n1")
+@pytest.mark.parametrize("clerk", ["n0", "n1"])
+async def test_ac20_arguments_that_do_not_fit_fail_the_forwarder_and_its_asker(three: Systems, clerk: str) -> None:
+    by, to = await three.here.spawn(Clerk, on=clerk), await three.here.spawn(Stock, on="n2")
     with pytest.raises(ap.HandlerFailed, match="str is declared, not int"):
         await by.ask(Clerk.ask_wrongly, to)
 
 
 # -- guards and threads (AC-6)
+
+
+def room_for_one(to: ap.ActorRef[Stock]) -> None:
+    """As if the other node said that one more message is handled."""
+    assert isinstance(to, RemoteRef)
+    to.room(1)
 
 
 async def fill(three: Systems) -> ap.ActorRef[Stock]:
@@ -112,7 +121,7 @@ async def fill(three: Systems) -> ap.ActorRef[Stock]:
     return to
 
 
-async def test_ac6_a_guard_sends_to_an_actor_on_another_node_once_there_is_room(three: Systems) -> None:
+async def test_ac06_a_guard_sends_to_an_actor_on_another_node_once_there_is_room(three: Systems) -> None:
     to = await fill(three)
     tx, rx = ap.open_channel[str](1)
     with tx, rx:
@@ -131,7 +140,19 @@ async def test_ac6_a_guard_sends_to_an_actor_on_another_node_once_there_is_room(
     assert seen == [*map(str, range(WINDOW)), "chosen"]
 
 
-async def test_ac6_a_cancelled_send_gives_its_room_to_the_next(three: Systems) -> None:
+async def test_ac06_a_cancelled_send_gives_its_room_to_the_next(three: Systems) -> None:
+    to = await fill(three)
+    first, second = (asyncio.create_task(to.send(Stock.note, text)) for text in ("first", "second"))
+    await asyncio.sleep(0.01)
+    room_for_one(to)  # the first is woken, and does not run before it is cancelled
+    first.cancel()
+    await asyncio.wait_for(second, 5)
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert not to.tell(Stock.note, "a third")
+
+
+async def test_ac06_a_send_that_is_cancelled_while_it_waits_was_not_sent(three: Systems) -> None:
     to = await fill(three)
     first = asyncio.create_task(to.send(Stock.note, "first"))
     second = asyncio.create_task(to.send(Stock.note, "second"))
@@ -142,7 +163,7 @@ async def test_ac6_a_cancelled_send_gives_its_room_to_the_next(three: Systems) -
     assert (await to.ask(Stock.notes))[-1] == "second"
 
 
-async def test_ac7_a_guard_to_an_actor_that_has_ended_is_ready_and_raises(three: Systems) -> None:
+async def test_ac07_a_guard_to_an_actor_that_has_ended_is_ready_and_raises(three: Systems) -> None:
     to = await fill(three)
     waiting = asyncio.create_task(ap.select(ap.send_to(to, Stock.note, "x"), ap.never()))
     await asyncio.sleep(0)
@@ -153,7 +174,7 @@ async def test_ac7_a_guard_to_an_actor_that_has_ended_is_ready_and_raises(three:
         await ap.select(ap.send_to(to, Stock.note, "x"), ap.never())
 
 
-async def test_ac9_a_guard_is_checked_at_once_and_what_cannot_cross_uses_no_room(three: Systems) -> None:
+async def test_ac09_a_guard_is_checked_at_once_and_what_cannot_cross_uses_no_room(three: Systems) -> None:
     to = await three.here.spawn(Stock, on="n1")
     with pytest.raises(ap.BadArguments):
         ap.send_to(to, Stock.note)  # type: ignore[call-overload]
@@ -162,6 +183,17 @@ async def test_ac9_a_guard_is_checked_at_once_and_what_cannot_cross_uses_no_room
     with pytest.raises(ap.BadArguments, match="str is declared"):
         await to.send(Stock.note, 7)  # type: ignore[arg-type]
     assert sum(to.tell(Stock.note, "x") for _ in range(WINDOW)) == WINDOW
+
+
+async def test_ac09_what_waited_for_room_and_cannot_cross_leaves_the_room_to_others(three: Systems) -> None:
+    to = await fill(three)
+    sending = asyncio.create_task(to.send(Stock.note, 7))  # type: ignore[arg-type]
+    await asyncio.sleep(0.01)
+    room_for_one(to)
+    with pytest.raises(ap.BadArguments, match="str is declared"):
+        await sending
+    assert to.tell(Stock.note, "one")
+    assert not to.tell(Stock.note, "another")
 
 
 async def test_a_thread_sends_to_and_asks_an_actor_on_another_node(three: Systems) -> None:
@@ -261,7 +293,7 @@ async def test_ac28_an_abnormal_end_takes_the_linked_along_whoever_made_the_link
     await b.ask(Plain.ping)
     failing, taken = (a, b) if which == "the one that linked" else (b, a)
     failing.tell(Plain.fail)
-    await three.here.ended(taken)
+    await asyncio.wait_for(three.here.ended(taken), 5)
     await until(lambda: len(JOURNAL) == 2)
     assert JOURNAL == [
         "Plain stops: error(ValueError('as it was told'))",
@@ -294,18 +326,21 @@ async def test_ac29_a_class_that_traps_exits_is_told_them_across_nodes(three: Sy
     assert await told.ask(Plain.ping) == "pong"
 
 
-async def test_ac30_a_link_that_is_undone_is_undone_on_both_nodes(three: Systems) -> None:
+@pytest.mark.parametrize("by", ["the one that linked", "the other"])
+@pytest.mark.parametrize("failing", ["the one that linked", "the other"])
+async def test_ac30_a_link_that_is_undone_is_undone_on_both_nodes(three: Systems, by: str, failing: str) -> None:
     a, b = await three.here.spawn(Plain), await three.here.spawn(Plain, on="n1")
-    for one, other in ((a, b), (b, a)):
-        await one.ask(Plain.bind, other)
-        await other.ask(Plain.ping)
-        await one.ask(Plain.unbind, other)
-        await other.ask(Plain.ping)
-    a.tell(Plain.fail)
+    await a.ask(Plain.bind, b)
+    await b.ask(Plain.ping)
+    one, other = (a, b) if by == "the one that linked" else (b, a)
+    await one.ask(Plain.unbind, other)
+    await other.ask(Plain.ping)
+    await b.ask(Plain.ping)
+    assert (three.here.hub._watched, three.all[1].hub._watched) == ({}, {})
+    one, other = (a, b) if failing == "the one that linked" else (b, a)
+    one.tell(Plain.fail)
     await until(lambda: len(JOURNAL) == 1)
-    assert await b.ask(Plain.ping) == "pong"
-    assert three.all[1].hub._watched == {}
-    assert three.here.hub._watched == {}
+    assert await other.ask(Plain.ping) == "pong"
 
 
 async def test_ac28_an_end_right_after_the_link_was_made_is_told_with_its_reason(three: Systems) -> None:
@@ -390,20 +425,39 @@ async def test_ac55_several_watches_of_one_actor_are_one_between_the_nodes_and_e
     assert JOURNAL == ["Plain stops: normal", "down: normal", "down: normal"]
 
 
-async def test_ac55_a_watch_that_crosses_the_end_is_told_how_it_ended(three: Systems) -> None:
-    """The end is on its way while the watch is taken back and made again: one Down, with the reason."""
+@pytest.mark.parametrize("again", ["before it arrives", "after that"])
+async def test_ac55_a_watch_that_crosses_the_end_is_told_once_how_it_ended(three: Systems, again: str) -> None:
+    """The end is on its way while the watch is taken back and made again."""
     watcher, other = await three.here.spawn(Plain), await three.here.spawn(Plain, on="n1")
     await watcher.ask(Plain.watch, other)
     await other.ask(Plain.ping)
-    three.all[1].actors[0].tell(Plain.fail)  # over there: nothing of it has been read here yet
-    await until(lambda: JOURNAL)
-    JOURNAL.clear()
-    watcher.tell(Plain.unwatch)
-    watcher.tell(Plain.watch, other)
-    await until(lambda: JOURNAL)
+    under_way: list[tuple[Any, ...]] = []
+    deliver = three.nodes[0].on_call
+    assert deliver is not None
+
+    def delay(link: Any, lane: int, body: Any, buffers: list[Any]) -> None:
+        if isinstance(m.unpack(body)[0], m.Down):
+            under_way.append((link, lane, bytes(body), buffers))
+        else:
+            deliver(link, lane, body, buffers)
+
+    three.nodes[0].on_call = delay
+    other.tell(Plain.fail)
+    await until(lambda: len(under_way) == 1)
+    await watcher.ask(Plain.unwatch)
+    if again == "after that":
+        deliver(*under_way.pop())
+    await watcher.ask(Plain.watch, other)
+    if again == "before it arrives":
+        await until(lambda: len(under_way) == 2)
+    for each in under_way:
+        deliver(*each)
+    await until(lambda: len(JOURNAL) > 1)
     await watcher.ask(Plain.ping)
-    assert len(JOURNAL) == 1
-    assert JOURNAL[0] == "down: error(RemoteError('ValueError: as it was told'))"
+    assert JOURNAL == [
+        "Plain stops: error(ValueError('as it was told'))",
+        "down: error(RemoteError('ValueError: as it was told'))",
+    ]
 
 
 async def test_ac55_a_watch_outlives_broken_connections_and_is_told_once(three: Systems) -> None:
