@@ -95,7 +95,10 @@ class RemoteRef(AwayRef[Any]):
             raise BadArguments(f"{self.kind.name}.{message.name}: {error}; nothing was sent") from error
 
     async def send(self, method: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
-        await self.door().send(self.letter(method, args, kwargs))
+        if self.reason is None and self.credit and (self._door is None or not self._door.core.senders):
+            self._send(self.kind.message(method), args, kwargs)  # nobody waits for room
+        else:
+            await self.door().send(self.letter(method, args, kwargs))
 
     async def ask(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         return await self.ask_within(DEADLINE, method, args, kwargs)
