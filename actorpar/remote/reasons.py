@@ -8,6 +8,7 @@ its root however long it is. What was refused with a `Reject` of a served class 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import FunctionType
 from typing import Any, Final, get_args
 
 from ..actors.errors import ActorDead, BrokenPromise, HandlerFailed, MailboxFull, Reject, StartFailed, UnhandledMessage
@@ -90,17 +91,20 @@ def error_of(target: str, failed: m.Failed, served: Iterable[str]) -> BaseExcept
         case "import":
             return NotImportable(failed.message)
         case "reject":
-            error = _refusal(failed.kind, served)(failed.message)
+            error = _refusal(failed, served)
         case _:
             return cause
     error.__cause__ = cause
     return error
 
 
-def _refusal(name: str, served: Iterable[str]) -> type[Reject]:
-    """The class of a refusal, or the nearest above it that is made of a text alone: no other can be made here."""
+def _refusal(failed: m.Failed, served: Iterable[str]) -> Reject:
+    """The refusal, of its class, or of the nearest above it that is made of a text alone: no other can be made here."""
     try:
-        found = class_of(name, (*served, *_REFUSALS))
+        line = class_of(failed.kind, (*served, *_REFUSALS)).__mro__
     except NotImportable:
-        return Reject
-    return next((cls for cls in found.__mro__ if issubclass(cls, Reject) and cls.__init__ is Reject.__init__), Reject)
+        line = ()
+    for cls in line:
+        if issubclass(cls, Reject) and not isinstance(cls.__init__, FunctionType):
+            return cls(failed.message)
+    return Reject(failed.message)

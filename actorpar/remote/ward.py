@@ -44,6 +44,7 @@ class Ward:
         self._start: asyncio.Task[None] | None = None
         self._is_told = False  # that it has started
         self._state: Any = None
+        self.restarts = 0  # incarnations before this one
         self.mailbox: list[Letter] = []  # never filled: what waits is not kept for an incarnation on another node
 
     # -- the record of an actor
@@ -82,6 +83,7 @@ class Ward:
 
     def start(self, target: Any, args: tuple[Any, ...], name: str | None, restart: Restart | None) -> None:
         """Begin to start it."""
+        self.restarts = 0 if restart is None else restart.count
         self._start = self._serving.run(self._run_start(target, args, name, restart))
         self._start.add_done_callback(self._start_ended)
 

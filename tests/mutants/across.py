@@ -45,7 +45,7 @@ ACROSS = [
         "AC-18",
         REMOTE_REASONS,
         "every refusal of another node is a plain Reject",
-        "            error = _refusal(failed.kind, served)(failed.message)",
+        "            error = _refusal(failed, served)",
         "            error = Reject(failed.message)",
     ),
     Mutant(

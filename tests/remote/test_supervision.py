@@ -119,6 +119,7 @@ async def test_ac37_a_failure_and_a_kill_are_told_with_their_reason_and_restart_
         a = await another(sup, "a", a)
         state, count, why = await a.ask(Child.was)
         assert (state, count) == (None, 1)
+        assert two.all[1].inspect(two.all[1].actors[0]).restarts == 1
         assert "ValueError: as it was told" in why
         two.all[1].kill(two.all[1].actors[0])
         a = await another(sup, "a", a)
@@ -296,6 +297,16 @@ async def test_ac47_a_supervisor_on_another_node_tells_its_chain_of_reasons() ->
         assert (reason.root.error.kind, str(reason.root.error)) == ("ValueError", "ValueError: as it was told")
 
 
+async def test_ac44_a_supervisor_on_another_node_refuses_with_the_classes_of_one_here() -> None:
+    async with systems(2) as two:
+        parent = await two.here.spawn(Parent, 0, on="n1")
+        with pytest.raises(ap.UnknownChild, match="has no child 'nobody'; its children: inner"):
+            await parent.ask(Parent.terminate_child, "nobody")
+        inner = await parent.ask(Parent.child, "inner")
+        assert inner is not None
+        assert await inner.ask(Child.where) == "n1"
+
+
 async def test_ac48_the_children_of_a_killed_supervisor_are_killed_on_other_nodes_too() -> None:
     async with systems(2) as two:
         sup = await two.here.spawn(S, ap.one_for_one(on("n1", "a")))
@@ -334,6 +345,23 @@ async def test_ac57_a_node_that_leaves_is_lost_to_the_supervisor_and_its_childre
         await all.lose(1)
         a = await another(sup, "a", a)
         assert await a.ask(Child.where) == "n2"
+
+
+async def test_ac57_a_supervisor_that_stops_does_not_wait_for_a_node_that_has_left_its_system() -> None:
+    async with systems(2) as two:
+        sup = await two.here.spawn(S, ap.one_for_one(on("n1", "a", shutdown=None)))
+        await two.all[1].__aexit__(None, None, None)
+        assert await phases(sup) == ["running"]
+        await asyncio.wait_for(two.here.stop(sup, timeout=None), 5)
+
+
+async def test_ac57_the_node_of_the_supervisor_itself_fits_too_and_without_nodes_it_says_so() -> None:
+    async with systems(1) as one:
+        sup = await one.here.spawn(S, ap.one_for_one(on("n0", "a")))
+        assert await (await child(sup, "a")).ask(Child.where) == "n0"
+    async with ap.ActorSystem() as alone:
+        with pytest.raises(ap.StartFailed, match="is on no node"):
+            await alone.spawn(S, ap.one_for_one(on("n0", "a")))
 
 
 @pytest.mark.parametrize("when", ["while it starts", "before that is told", "as that is told"])
