@@ -77,6 +77,7 @@ SLEEPERS = {
     "tests/remote/subjects.py": "what actors on another node do, which is to take a while",
     "tests/remote/children.py": "what children on another node do, which is to take a while",
     "tests/remote/systems.py": "looks at other nodes, which tell nobody of what is waited for",
+    "tests/remote/references_program.py": "looks at other processes, which tell nobody of what is waited for",
     "tests/remote/supervised_program.py": "looks at other processes, which tell nobody of what is waited for",
     "tests/remote/test_references.py": "looks at other nodes, which tell nobody of what is waited for",
     "tests/remote/test_supervision.py": "looks at other nodes, which tell nobody of what is waited for",
