@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple, overload
 
-from .actors import life
+from .actors import life, orders
 from .actors.actor import Actor
 from .actors.belongings import Belongings, more_of
 from .actors.cell import Cell
@@ -32,7 +32,6 @@ from .actors.ref import ActorRef
 from .actors.registry import Registry
 from .actors.spawning import begin, spawn, started
 from .actors.states import DEAD, IDLE
-from .actors.timed import cell_of
 from .channels.group import ProcessGroup
 from .channels.process import Process
 from .channels.runqueue import run_queue
@@ -112,7 +111,8 @@ class ActorSystem:
         self._owned = _SystemGroup(name)  # the processes of actors, which end with these
         self._dispatcher: Dispatcher | None = None
         self._root: Cell | None = None
-        self._leaving = False
+        #: True once the block has ended: the actors are stopped, and no other can be started.
+        self.is_leaving = False
         self._samples = Samples() if counters else None
         self._control_wanted = control
         self._control: Control | None = None
@@ -156,8 +156,8 @@ class ActorSystem:
         NodeDown.
         """
         if on is not None and (away := self.hub.placed(on)) is not None:
-            return await self.hub.spawn(away, target, args, name, propagate, self._group)
-        if isinstance(target, type) and issubclass(target, Actor) and not self._leaving:
+            return await self.hub.starting.spawn(away, target, args, name, propagate, self._group)
+        if isinstance(target, type) and issubclass(target, Actor) and not self.is_leaving:
             cell, waits = begin(self._root or self.root, kind_of(target), args, name)
             if waits is not None:
                 await started(cell, waits)
@@ -166,17 +166,15 @@ class ActorSystem:
 
     async def stop(self, ref: ActorRef[Any], *, reason: Reason = SHUTDOWN, timeout: float | None = 5.0) -> Reason:
         """Stop an actor after the message in hand, and return how it ended; it is killed after `timeout` seconds."""
-        if self.remote is not None and self.remote.is_away(ref):
-            return await self.remote.stop(ref, timeout)  # type: ignore[arg-type]
-        return await life.stop_and_wait(cell_of(ref), timeout, reason)
+        return await orders.stop(ref, reason, timeout)
 
     def kill(self, ref: ActorRef[Any]) -> None:
         """End an actor now: no hook runs, the handler in hand is cancelled. It has 0.25 s to unwind (AC-29)."""
-        life.kill(cell_of(ref))
+        orders.kill(ref)
 
     async def ended(self, ref: ActorRef[Any]) -> Reason:
         """Wait until an actor has ended and return how."""
-        return await life.ended(cell_of(ref))
+        return await orders.ended(ref)
 
     def find(self, name: str, cls: type[A]) -> ActorRef[A] | None:
         """The living actor registered under `name`, or None. InvalidActor if it is no `cls`."""
@@ -283,7 +281,7 @@ class ActorSystem:
 
     async def _end_actors(self) -> None:
         """Stop the actors, the last first; a cancellation meanwhile hurries them."""
-        self._leaving = True
+        self.is_leaving = True
         stopping = asyncio.ensure_future(self._stop_actors())
         cancelled: asyncio.CancelledError | None = None
         while not stopping.done():
@@ -346,15 +344,15 @@ class ActorSystem:
 
     async def spawn_under(
         self, parent: Cell, target: Any, args: tuple[Any, ...], *, name: str | None = None,
-        link: bool = False, propagate: bool = False,
+        link: bool = False, propagate: bool = False, record: Any = None, restart: Restart | None = None,
     ) -> Any:  # fmt: skip
-        """Start an actor or a process as a child of `parent`."""
+        """Start an actor or a process as a child of `parent`; `record` and `restart` as for actors.spawning.spawn."""
         if parent.state == DEAD:  # a handler that swallowed the cancellation of a kill still runs
             raise parent.dead()
         if isinstance(target, type) and issubclass(target, Actor):
-            if self._leaving and parent is self._root:
+            if self.is_leaving and parent is self._root:
                 raise ActorError(f"{self.name}: the block has ended, nothing can be spawned any more")
-            return await spawn(parent, kind_of(target), args, name=name, link=link)
+            return await spawn(parent, kind_of(target), args, name=name, link=link, record=record, restart=restart)
         if isinstance(target, Actor):
             kind = type(target).__name__
             raise InvalidActor(f"spawn takes a class and its arguments, spawn({kind}, …), and makes the object itself")

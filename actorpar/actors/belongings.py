@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..channels.end import End
     from ..channels.process import Process
+    from ..remote.process import RemoteProcess
     from .bonds import Link, Monitor
     from .cell import Cell
     from .entry import Letter
@@ -31,7 +32,7 @@ class Belongings:
         self.names: list[str] = []
         self.children: dict[Cell, Any] = {}  # in start order, each with its supervisor's record or None
         self.ends: tuple[End, ...] = ()
-        self.processes: dict[Process[Any], None] | None = None  # CSP processes it spawned
+        self.processes: dict[Process[Any] | RemoteProcess, None] | None = None  # CSP processes it spawned
         self.feeds: dict[asyncio.Future[Any], None] | None = None
         self.groups: list[str] | None = None
         self.timers: dict[object, Timer] | None = None

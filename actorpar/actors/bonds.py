@@ -8,7 +8,7 @@ Invariants
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..channels.process import Process
 from . import life
@@ -17,12 +17,9 @@ from .cell import Cell
 from .entry import DownSignal, ExitSignal
 from .errors import InvalidActor
 from .reason import NOPROC, Down, Exit, Reason, reason_of
-from .ref import ActorRef
+from .ref import ActorRef, AwayRef
 from .states import DEAD
-from .timed import cell_of
-
-if TYPE_CHECKING:
-    import asyncio
+from .timed import addressee_of
 
 
 class Link:
@@ -39,6 +36,11 @@ class Link:
         """The other side."""
         return self.other if side is self.one else self.one
 
+    def other_ended(self, other: Any) -> None:
+        """The other side, a process or an actor on another node, has ended."""
+        if self.active and self.one.state != DEAD:
+            signal_exit(self.one, self.other, reason_of(other), self)
+
 
 class Monitor:
     """The wish of an actor to be told, once, of another's end. Made by `ctx.monitor`, undone by `ctx.demonitor`."""
@@ -51,6 +53,10 @@ class Monitor:
         self.pact = pact
         self.active = True
 
+    def ended(self, watched: Any) -> None:
+        """A process, or an actor on another node, has ended."""
+        signal_down(self, reason_of(watched))
+
     def __repr__(self) -> str:
         return f"<Monitor of {self.ref!r} by {self.watcher.name}{'' if self.active else ', over'}>"
 
@@ -60,7 +66,7 @@ def target_of(ref: object) -> Any:
     if isinstance(ref, Process) or hasattr(ref, "add_done_callback"):
         return ref
     try:
-        return cell_of(ref)
+        return addressee_of(ref)
     except InvalidActor:
         raise InvalidActor(f"{ref!r} is neither a reference to an actor nor a process") from None
 
@@ -68,8 +74,11 @@ def target_of(ref: object) -> Any:
 # -- links
 
 
-def link(cell: Cell, ref: object) -> None:
-    """Link two; a repeat changes nothing. Linked to one that is dead, the actor learns that at once (AC-31)."""
+def link(cell: Cell, ref: object, *, tell: bool = True) -> None:
+    """Link two; a repeat changes nothing. Linked to one that is dead, the actor learns that at once (AC-31).
+
+    `tell` the node of one that is elsewhere; False: it has told this one.
+    """
     peer = target_of(ref)
     if peer is cell:
         return
@@ -84,24 +93,26 @@ def link(cell: Cell, ref: object) -> None:
         peers = more_of(peer).links = more_of(peer).links or {}
         peers[cell] = bond
     else:
-        peer.add_done_callback(lambda process: _process_ended(cell, process, bond))
+        peer.add_done_callback(bond.other_ended)
+        if tell and isinstance(peer, AwayRef):
+            peer.bind(cell)
     links[peer] = bond
 
 
-def unlink(cell: Cell, ref: object) -> None:
+def unlink(cell: Cell, ref: object, *, tell: bool = True) -> None:
     """Undo a link: no exit of it arrives any more, also none that lies in the mailbox (AC-30)."""
     peer = target_of(ref)
     more = cell.more
     bond = None if more is None or more.links is None else more.links.pop(peer, None)
     if bond is not None:
         bond.active = False
-        if isinstance(peer, Cell) and peer.more is not None and peer.more.links is not None:
-            peer.more.links.pop(cell, None)
-
-
-def _process_ended(cell: Cell, process: asyncio.Future[Any], bond: Link) -> None:
-    if bond.active and cell.state != DEAD:
-        signal_exit(cell, process, reason_of(process), bond)
+        if isinstance(peer, Cell):
+            if peer.more is not None and peer.more.links is not None:
+                peer.more.links.pop(cell, None)
+        elif isinstance(peer, AwayRef):
+            peer.remove_done_callback(bond.other_ended)
+            if tell:
+                peer.unbind(cell)
 
 
 def signal_exit(cell: Cell, peer: Any, reason: Reason, bond: Link) -> None:
@@ -132,7 +143,7 @@ def monitor(cell: Cell, ref: object, pact: bool) -> Monitor:
         watchers = more_of(target).watchers = more_of(target).watchers or {}
         watchers[watch] = None
     else:
-        target.add_done_callback(lambda process: signal_down(watch, reason_of(process)))
+        target.add_done_callback(watch.ended)
     more.watching = more.watching or {}
     more.watching[watch] = None
     return watch
@@ -149,8 +160,11 @@ def _forget(watch: Monitor) -> None:
     if more is not None and more.watching is not None:
         more.watching.pop(watch, None)
     target = watch.ref
-    if isinstance(target, Cell) and target.more is not None and target.more.watchers is not None:
-        target.more.watchers.pop(watch, None)
+    if isinstance(target, Cell):
+        if target.more is not None and target.more.watchers is not None:
+            target.more.watchers.pop(watch, None)
+    elif isinstance(target, AwayRef):
+        target.remove_done_callback(watch.ended)
 
 
 def signal_down(watch: Monitor, reason: Reason) -> None:
@@ -171,6 +185,9 @@ def tell(cell: Cell, more: Belongings, reason: Reason) -> None:
         if isinstance(peer, Cell):
             if bond.active:
                 signal_exit(peer, cell, reason, bond)
+        elif isinstance(peer, AwayRef):  # its node watches this actor
+            bond.active = False
+            peer.remove_done_callback(bond.other_ended)
         elif bond.active and reason.kind != "normal":
             bond.active = False
             peer.cancel()

@@ -21,6 +21,7 @@ from .registry import checked_name
 
 if TYPE_CHECKING:
     from ..channels.process import Process
+    from ..nodes.remote.ops import Member
 
 A = TypeVar("A", bound=Actor)
 R = TypeVar("R")
@@ -46,13 +47,13 @@ class ChildSpec(Lender, Generic[Ref]):
     """
 
     __slots__ = (
-        "_ends", "args", "id", "is_actor", "is_supervisor", "keep_mailbox", "name", "restart", "shutdown",
+        "_ends", "args", "id", "is_actor", "is_supervisor", "keep_mailbox", "name", "on", "restart", "shutdown",
         "significant", "target",
     )  # fmt: skip
 
     def __init__(
         self, target: Callable[..., Any], args: tuple[Any, ...], id: str | None, name: str | None, restart: RestartType,
-        shutdown: Shutdown, significant: bool, keep_mailbox: bool,
+        shutdown: Shutdown, significant: bool, keep_mailbox: bool, on: Member | str | None,
     ) -> None:  # fmt: skip
         self.target = target
         self.args = args
@@ -62,6 +63,7 @@ class ChildSpec(Lender, Generic[Ref]):
         self.shutdown: Shutdown = shutdown
         self.significant = significant
         self.keep_mailbox = keep_mailbox
+        self.on = on
         self.is_actor = is_actor_class(target)
         self.is_supervisor = self.is_actor and target._stop_children is not None  # type: ignore[attr-defined]
         self._ends = tuple(ends_in((target, args)))
@@ -90,7 +92,7 @@ class ChildSpec(Lender, Generic[Ref]):
         """The same spec with clones of its ends (CH-63)."""
         target, args = lend((self.target, self.args))
         return ChildSpec(
-            target, args, self.id, self.name, self.restart, self.shutdown, self.significant, self.keep_mailbox
+            target, args, self.id, self.name, self.restart, self.shutdown, self.significant, self.keep_mailbox, self.on
         )
 
     def close(self) -> None:
@@ -109,17 +111,18 @@ def is_actor_class(target: object) -> bool:
 @overload
 def child(
     target: Callable[[*Ts], Coroutine[Any, Any, R]], /, *args: *Ts, id: str | None = ..., name: str | None = ...,
-    restart: RestartType = ..., shutdown: Shutdown = ..., significant: bool = ...,
+    restart: RestartType = ..., shutdown: Shutdown = ..., significant: bool = ..., on: Member | str | None = ...,
 ) -> ChildSpec[Process[R]]: ...  # fmt: skip
 @overload
 def child(
     target: Callable[[*Ts], A], /, *args: *Ts, id: str | None = ..., name: str | None = ...,
     restart: RestartType = ..., shutdown: Shutdown = ..., significant: bool = ..., keep_mailbox: bool = ...,
+    on: Member | str | None = ...,
 ) -> ChildSpec[ActorRef[A]]: ...  # fmt: skip
 def child(
     target: Callable[[*Ts], Any], /, *args: *Ts, id: str | None = None, name: str | None = None,
     restart: RestartType = "permanent", shutdown: Shutdown = _BY_KIND, significant: bool = False,
-    keep_mailbox: bool = False,
+    keep_mailbox: bool = False, on: Member | str | None = None,
 ) -> ChildSpec[Any]:  # fmt: skip
     """Describe a child: an actor class, or an `async def` function that runs as a process, and its arguments.
 
@@ -130,6 +133,9 @@ def child(
                   By default 5 s, and None for a supervisor
     significant   its end for good ends the supervisor, as that one's `auto_shutdown` says (AC-43)
     keep_mailbox  an actor's messages that were not handled yet wait for the next incarnation, asks included (AC-45)
+    on            the node that runs it, or the name or a label of one, as for `system.spawn`; None: this one. Looked
+                  up at each start, so a child whose node is lost starts on another one that fits; a Member is one
+                  incarnation of a node and fits no other (AC-57)
 
     Channel ends among the arguments move to the spec at once, and each incarnation gets clones of them; the spec's own
     are closed when the child has ended for good (CH-63). Keyword arguments: `functools.partial`, for a process.
@@ -140,20 +146,24 @@ def child(
         raise InvalidChild(f"a child is an Actor class or an `async def` function, not {target!r}")
     if shutdown is _BY_KIND:
         shutdown = None if actor and target._stop_children is not None else WORKER_SHUTDOWN  # type: ignore[attr-defined]
-    _check(target, id, name, restart, shutdown)
+    _check(target, id, name, restart, shutdown, on)
     if significant and restart == "permanent":
         raise InvalidChild(f"{target!r}: a permanent child never ends for good, so it cannot be significant (AC-43)")
     if keep_mailbox and not actor:
         raise InvalidChild(f"{target!r} is a process and has no mailbox to keep; its channels outlive it anyway")
+    if keep_mailbox and on is not None:
+        raise InvalidChild(f"{target!r}: its mailbox is on its node and is lost with it, so it cannot be kept (AC-57)")
     function, moved = Parcel().pack((target, args))
-    return ChildSpec(function, moved, id, name, restart, shutdown, significant, keep_mailbox)
+    return ChildSpec(function, moved, id, name, restart, shutdown, significant, keep_mailbox, on)
 
 
-def _check(target: object, id: object, name: object, restart: object, shutdown: Any) -> None:
+def _check(target: object, id: object, name: object, restart: object, shutdown: Any, on: object) -> None:
     if id is not None and (not isinstance(id, str) or not id):
         raise InvalidChild(f"{target!r}: the id of a child is a string that is not empty, not {id!r}")
     if name is not None:
         checked_name(name)
+    if on is not None and not (isinstance(on, str) and on) and not hasattr(on, "node"):
+        raise InvalidChild(f"{target!r}: on is a node of system.nodes, or the name or a label of one, not {on!r}")
     if restart not in _RESTARTS:
         raise InvalidChild(f"{target!r}: restart is one of {', '.join(_RESTARTS)}, not {restart!r}")
     if shutdown is None or shutdown == "kill":

@@ -14,6 +14,7 @@ from typing import Any
 from ..channels.group import own
 from ..channels.ownership import Parcel
 from ..channels.process import Process
+from ..remote.process import RemoteProcess
 from . import life
 from .belongings import more_of
 from .cell import Cell
@@ -39,16 +40,29 @@ def start_process(owner: Cell, target: Callable[..., Any], args: tuple[Any, ...]
         raise
     process = owner.dispatcher.queue.spawn(coroutine, name)
     own(process, parcel.ends, propagate=False)
-    more = more_of(owner)
-    more.processes = more.processes or {}
-    more.processes[process] = None
+    began(owner, process)
     return process
 
 
-def has_ended(owner: Cell, process: Process[Any], *, ordered: bool) -> Reason:
-    """A process is done: its supervisor lets go of it. A cancellation that nobody ordered is a crash (AC-48)."""
+def began(owner: Cell, process: Process[Any] | RemoteProcess) -> None:
+    """A process, or the proxy of a child on another node, belongs to its supervisor until it is done."""
+    more = more_of(owner)
+    more.processes = more.processes or {}
+    more.processes[process] = None
+    process.add_done_callback(lambda done: _over(owner, done))
+
+
+def _over(owner: Cell, process: Any) -> None:
     if owner.more is not None and owner.more.processes is not None:
         owner.more.processes.pop(process, None)
+    if isinstance(process, RemoteProcess) and not process.cancelled():
+        process.exception()  # its supervisor was told, or did not want to know
+
+
+def has_ended(process: Process[Any] | RemoteProcess, *, ordered: bool) -> Reason:
+    """How a process that is done has ended. A cancellation that nobody ordered is a crash (AC-48)."""
+    if isinstance(process, RemoteProcess) and process.reason is not None:
+        return process.reason
     if process.cancelled():
         return Reason("shutdown") if ordered else Reason("error", error=asyncio.CancelledError("nobody ordered it"))
     error = process.exception()
@@ -59,18 +73,23 @@ def has_ended(owner: Cell, process: Process[Any], *, ordered: bool) -> Reason:
     return Reason("error", error=error)
 
 
-async def stop_process(process: Process[Any], seconds: float | None) -> None:
+async def stop_process(process: Process[Any] | RemoteProcess, seconds: float | None, reason: Reason) -> None:
     """Cancel a process and wait for its end; kill it after `seconds`, at once if that is 0 (AC-36)."""
     if not process.done():
-        process.cancel()
+        if seconds != 0 or not isinstance(process, RemoteProcess):
+            process.cancel(reason)
         if seconds is None or seconds > 0:
             await asyncio.wait([process], timeout=seconds)
         await kill_process(process)
 
 
-async def kill_process(process: Process[Any]) -> None:
+async def kill_process(process: Process[Any] | RemoteProcess) -> None:
     """Cancel a process for the last time: after the grace of a kill it is closed and never runs again."""
     if process.done():
+        return
+    if isinstance(process, RemoteProcess):
+        process.kill()
+        await asyncio.wait([process])  # it is over there, or its node is lost
         return
     process.cancel()
     await asyncio.wait([process], timeout=life.KILL_GRACE)

@@ -16,16 +16,17 @@ from .errors import ActorError, InvalidActor
 from .feed import feed
 from .kind import name_of
 from .reason import NORMAL, Reason
-from .ref import ActorRef
+from .ref import ActorRef, AwayRef
 from .reply import Forwarded, Reply
 from .request import GIVEN_AWAY, LAZY, PENDING, Request, unasked
 from .stash import stash, unstash_all
-from .timed import cell_of
+from .timed import addressee_of
 from .timers import Timer
 
 if TYPE_CHECKING:
     from ..channels.process import Process
     from ..system import ActorSystem
+    from .entry import Call
 
 A_co = TypeVar("A_co", bound=Actor, covariant=True)
 B = TypeVar("B", bound=Actor)
@@ -184,8 +185,10 @@ class ActorContext(Generic[A_co]):
     ) -> Reply[R]: ...
     def forward(self, ref: ActorRef[Any], method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Reply[Any]:
         """Have another actor answer the request in hand; asker and deadline stay (AC-20). Return what this returns."""
-        target = cell_of(ref)
+        target = addressee_of(ref)
         letter = target.letter(method, args, kwargs)
+        if isinstance(target, AwayRef):
+            return self._forward_away(target, method, letter)
         request = self._defer()
         if request is None:
             request = unasked(target)
@@ -193,6 +196,21 @@ class ActorContext(Generic[A_co]):
             request.cell = target
             letter.request = request
         target.put(letter)
+        return Forwarded(request)
+
+    def _forward_away(self, target: AwayRef[Any], method: Callable[..., Any], letter: Call) -> Reply[Any]:
+        until = self.deadline  # before the request is deferred: one inside the asker's step has none of its own yet
+        request = self._defer()
+        if request is None:
+            target.tell(method, *letter.args, **letter.kwargs)
+            return Forwarded(unasked(self._cell))
+        try:
+            seconds = None if until is None else max(0.0, until - self._cell.dispatcher.loop.time())
+            target.relay(request, seconds, letter)
+        except BaseException:  # nothing was sent: it is for this handler to answer
+            request.deferred = False
+            self._set_in_hand(request)
+            raise
         return Forwarded(request)
 
     def stash(self) -> None:

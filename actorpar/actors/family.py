@@ -84,7 +84,7 @@ class Family:
         """
         members = self.concerned_by(child)
         for member in reversed(members):
-            if member.ref is not None:
+            if member.body is not None:
                 await member.stop("restart", Reason("shutdown", cause=reason))
             if member.spec.restart == "temporary":
                 self.forget(member)
@@ -108,22 +108,22 @@ class Family:
 
     async def _stop_at_once(self, reason: Reason) -> None:
         """Tell all to stop, and wait for all; each is killed when its own time is over, counted from now."""
-        living = [child for child in self._children.values() if child.ref is not None]
+        living = [child for child in self._children.values() if child.body is not None]
         for child in living:
             child.begin_to_stop("stop")
-            if not isinstance(child.ref, Cell):
-                child.ref.cancel()  # type: ignore[union-attr]  # living
-            elif child.spec.shutdown == "kill":
-                life.kill(child.ref)
+            if child.spec.shutdown == "kill":
+                child.kill()
+            elif isinstance(child.body, Cell):
+                life.stop(child.body, reason)
             else:
-                life.stop(child.ref, reason)
+                child.body.cancel(reason)  # type: ignore[union-attr]  # living
         when = operator.attrgetter("due")
         for due, same in itertools.groupby(sorted(living, key=when), when):
-            await _end_within([child.ref for child in same], due)
-        await asyncio.gather(*[kill_process(child.ref) for child in living if isinstance(child.ref, asyncio.Future)])
+            await _end_within([child.body for child in same], due)
+        await asyncio.gather(*[kill_process(child.body) for child in living if isinstance(child.body, asyncio.Future)])
         for child in living:
-            if isinstance(child.ref, Cell):
-                await life.ended(child.ref)
+            if isinstance(child.body, Cell):
+                await life.ended(child.body)
             await child.has_stopped(reason)
 
 

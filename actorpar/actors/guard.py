@@ -28,15 +28,15 @@ def send_to(target: Any, item: Any, /, *args: Any, **kwargs: Any) -> Guard[None]
 
     `send_to(tx, item, when=…)` or `send_to(ref, Stats.add, 1)`. What is sent stays the caller's unless this guard is
     chosen (CH-45); `when=False` masks the guard without renumbering the others (CH-43). To an actor that has ended the
-    guard is ready and raises ActorDead. Raises UnhandledMessage or BadArguments at once.
+    guard is ready and raises ActorDead. Raises UnhandledMessage or BadArguments at once; of an actor on another node,
+    what an argument holds is looked at when the guard is chosen.
     """
     if isinstance(target, Sender):
         return SendTo(target, item, _when(**kwargs))
-    from .mailbox import door_of
-    from .timed import cell_of
+    from .timed import addressee_of
 
-    cell = cell_of(target)
-    return cast("Guard[None]", SendTo(door_of(cell), cell.letter(item, args, kwargs), True))
+    addressee = addressee_of(target)
+    return cast("Guard[None]", SendTo(addressee.door(), addressee.letter(item, args, kwargs), True))
 
 
 def _when(*, when: bool = True) -> bool:

@@ -1,7 +1,7 @@
 """The reference to an actor: all that anybody outside has of it, typed from the methods of its class.
 
 `ActorRef` is the face. What stands behind it differs: `Cell` is an actor in this process, `Timed` another reference
-with a deadline of its own; a reference to an actor on another node will be one more.
+with a deadline of its own, `AwayRef` an actor on another node.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ from .actor import Actor
 from .reply import Reply
 
 if TYPE_CHECKING:
+    from ..channels.sender import Sender
+    from .cell import Cell
+    from .entry import Call
+    from .reason import Reason
+    from .request import Request
     from .threadref import ThreadRef
 
 P = ParamSpec("P")
@@ -112,4 +117,54 @@ class ActorRef(Generic[A_co]):
 
     def threadsafe(self) -> ThreadRef[A_co]:
         """A handle for other threads; make it on the event loop of the actor."""
+        raise NotImplementedError
+
+
+class AwayRef(ActorRef[A_co]):
+    """An actor on another node, as links, monitors, guards and forwarding see it; what it does is remote/ref.py's."""
+
+    __slots__ = ()
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        """Call back once, with something that `reason_of` understands, when it has ended; soon, if it has."""
+        raise NotImplementedError
+
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> None:
+        """Do not."""
+        raise NotImplementedError
+
+    def bind(self, cell: Cell) -> None:
+        """An actor here has linked itself to it (AC-27)."""
+        raise NotImplementedError
+
+    def unbind(self, cell: Cell) -> None:
+        """That link is undone (AC-30)."""
+        raise NotImplementedError
+
+    async def stop(self, reason: Reason, seconds: float | None) -> Reason:
+        """Stop it and wait for its end; it is killed after so many seconds."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """Kill it."""
+        raise NotImplementedError
+
+    async def ended(self) -> Reason:
+        """Wait for its end; `noconnection` if nobody can know any more."""
+        raise NotImplementedError
+
+    def letter(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """A message that goes later: through `door`, or to `relay`. UnhandledMessage, BadArguments."""
+        raise NotImplementedError
+
+    def door(self) -> Sender[Any]:
+        """The sending side of a channel to it, which takes letters (AC-6)."""
+        raise NotImplementedError
+
+    def relay(self, request: Request, seconds: float | None, letter: Call) -> None:
+        """Have it answer a request within so many seconds (AC-20). BadArguments: the letter does not fit."""
+        raise NotImplementedError
+
+    def withdrawn(self, request: Request) -> None:
+        """Whoever made the request that is relayed to it does not wait any more."""
         raise NotImplementedError

@@ -100,7 +100,12 @@ def failure_for_asker(request: Request, error: BaseException) -> BaseException:
 
 def withdrawn(request: Request) -> None:
     """The asker gave up on a request: tell an actor that wants to know and has it in hand, or deferred it (AC-22)."""
+    from .ref import AwayRef
+
     cell = request.cell
+    if isinstance(cell, AwayRef):
+        cell.withdrawn(request)
+        return
     if "on_withdrawn" not in cell.kind.hooks or cell.state not in (IDLE, QUEUED, BUSY):
         return
     runners = [] if cell.runner is None else [cell.runner, *(cell.more.runners if cell.more is not None else ())]

@@ -5,8 +5,10 @@ To the runtime it is the record of its actor (life.py, spawning.py): that asks `
 (AC-42).
 
 Invariants
-- At most one incarnation is alive: `start` waits until nothing of the last one is left (AC-46).
-- `ref` is the present incarnation, or None. News about any other is old news.
+- At most one incarnation is alive: `start` waits until nothing of the last one is left (AC-46). Of one whose node is
+  lost nobody knows; it ends where it is as soon as that node learns of the loss (AC-57).
+- `body` is the present incarnation, or None: a cell, or a process, for which a child on another node has a proxy.
+  News about any other is old news. `ref` is what others know it by, once there is that.
 - While `order` is set the supervisor waits for the end itself, and no news of it is sent.
 """
 
@@ -15,10 +17,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from ..remote.process import RemoteProcess
 from . import life
 from .belongings import more_of
 from .cell import Cell
-from .childprocess import has_ended, kill_process, start_process, stop_process
+from .childprocess import began, has_ended, kill_process, start_process, stop_process
 from .entry import Entry, Letter
 from .errors import StartFailed
 from .kind import kind_of
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from ..channels.process import Process
     from .actor import Actor
     from .child import ChildSpec
+    from .ref import ActorRef
 
 #: starting: its `on_start` runs; restarting: it will be started again, soon or after a delay; stopped: it will not,
 #: unless somebody asks for it or the strategy restarts its siblings.
@@ -41,11 +45,11 @@ Phase: TypeAlias = Literal["starting", "running", "stopping", "restarting", "sto
 class ChildEnded(Entry):
     """News for the supervisor: an incarnation has ended, and nobody ordered it."""
 
-    __slots__ = ("child", "reason", "ref")
+    __slots__ = ("body", "child", "reason")
 
-    def __init__(self, child: Child, ref: Any, reason: Reason) -> None:
+    def __init__(self, child: Child, body: Any, reason: Reason) -> None:
         self.child = child
-        self.ref = ref
+        self.body = body
         self.reason = reason
 
     @property
@@ -60,8 +64,8 @@ class Child:
     """A child of the supervisor `owner`."""
 
     __slots__ = (
-        "_letters", "due", "failures", "id", "last", "order", "owner", "pending", "phase", "ref", "restarts", "since",
-        "spec", "state", "was",
+        "_letters", "body", "due", "failures", "id", "last", "order", "owner", "pending", "phase", "ref", "restarts",
+        "since", "spec", "state", "was",
     )  # fmt: skip
 
     def __init__(self, owner: Cell, spec: ChildSpec[Any], id: str) -> None:
@@ -69,7 +73,8 @@ class Child:
         self.spec = spec
         self.id = id
         self.phase: Phase = "stopped"
-        self.ref: Cell | Process[Any] | None = None
+        self.body: Cell | Process[Any] | RemoteProcess | None = None
+        self.ref: ActorRef[Any] | Process[Any] | None = None
         self.last: Reason | None = None  # how the last incarnation ended, if another is to follow
         self.was: Cell | None = None  # the last incarnation of an actor
         self.restarts = 0  # incarnations that followed another
@@ -103,7 +108,7 @@ class Child:
 
     def begun(self, cell: Cell) -> None:
         """An incarnation has been made, and nothing of it runs yet: what was kept goes to the front of its mailbox."""
-        self.ref = cell
+        self.ref = self.body = cell
         letters, self._letters = self._letters, []
         if letters:
             for letter in letters:
@@ -113,7 +118,7 @@ class Child:
 
     def ended(self, cell: Any, reason: Reason) -> None:
         """An incarnation has ended: tell the supervisor, unless that waits for it."""
-        if self.ref is cell and self.order is None and self.owner.state not in (ENDING, DEAD):
+        if self.body is cell and self.order is None and self.owner.state not in (ENDING, DEAD):
             self.owner.put_signal(ChildEnded(self, cell, reason))
 
     # -- its life
@@ -131,8 +136,8 @@ class Child:
         except Exception as failure:
             cause = failure.__cause__ if type(failure) is StartFailed and failure.__cause__ else failure
             told = f"child {self.id!r} of {self.owner.name} could not start: {describe(cause)}"
-            if isinstance(self.ref, Cell):
-                await life.ended(self.ref)  # it was killed, and may not be dead yet
+            if isinstance(self.body, Cell):
+                await life.ended(self.body)  # it was killed, and may not be dead yet
             self.gone(Reason("error", error=cause))
             raise ChildStartFailed(told) from cause
         self.phase = "running"
@@ -147,36 +152,52 @@ class Child:
         target: Any
         target, args = (spec.target, spec.args) if not spec.ends else lend((spec.target, spec.args))
         try:
-            if spec.is_actor:
+            node = None if spec.on is None else self.owner.dispatcher.system.hub.placed(spec.on)
+            if node is not None:
+                await self._start_away(node, target, args, restart)
+            elif spec.is_actor:
                 await spawn(self.owner, kind_of(target), args, name=spec.name, record=self, restart=restart)
             else:
                 process = start_process(self.owner, target, args, spec.name or self.id)
-                self.ref = process
+                self.ref = self.body = process
                 process.add_done_callback(self._process_ended)
         except BaseException:
             if spec.ends:
                 close(ends_in((target, args)))
             raise
 
-    def _process_ended(self, process: Process[Any]) -> None:
-        reason = has_ended(self.owner, process, ordered=self.order is not None or self.owner.stopping is not None)
+    async def _start_away(self, node: bytes, target: Any, args: tuple[Any, ...], restart: Restart | None) -> None:
+        """Start it on another node: here it is a proxy, a process that ends when the child has (AC-57)."""
+        spec, hub = self.spec, self.owner.dispatcher.system.hub
+        shutdown = 0.0 if spec.shutdown == "kill" else spec.shutdown
+        proxy = hub.starting.foster(node, target, args, spec.name, shutdown, restart, self._keep)
+        self.body = proxy
+        began(self.owner, proxy)
+        self.ref = await proxy.started()
+        proxy.add_done_callback(self._process_ended)
+
+    def _keep(self, state: Any) -> None:
+        self.state = state
+
+    def _process_ended(self, process: Process[Any] | RemoteProcess) -> None:
+        reason = has_ended(process, ordered=self.order is not None or self.owner.stopping is not None)
         self.ended(process, reason)
 
     async def stop(self, order: Literal["stop", "restart"], reason: Reason = SHUTDOWN) -> None:
         """Stop the present incarnation and wait for its end; it is killed when its time is over (AC-36)."""
-        ref = self.ref
-        if ref is None:
+        body = self.body
+        if body is None:
             self.phase = "stopped"
             return
         self.begin_to_stop(order)
         seconds = None if self.due == math.inf else max(0.0, self.due - self.owner.dispatcher.loop.time())
-        if not isinstance(ref, Cell):
-            await stop_process(ref, seconds)
+        if not isinstance(body, Cell):
+            await stop_process(body, seconds, reason)
         elif self.spec.shutdown == "kill":
-            life.kill(ref)
-            await life.ended(ref)
+            life.kill(body)
+            await life.ended(body)
         else:
-            await life.stop_and_wait(ref, seconds, reason)
+            await life.stop_and_wait(body, seconds, reason)
         await self.has_stopped(reason)
 
     def begin_to_stop(self, order: Literal["stop", "restart"]) -> None:
@@ -189,14 +210,14 @@ class Child:
 
     async def has_stopped(self, reason: Reason) -> None:
         """The present incarnation has ended, for this reason if it was a process; wait for what it left."""
-        self.gone(reason if not isinstance(self.ref, Cell) or self.ref.stopping is None else self.ref.stopping)
+        self.gone(reason if not isinstance(self.body, Cell) or self.body.stopping is None else self.body.stopping)
         await self._leave_nothing()
 
     def gone(self, reason: Reason) -> None:
         """There is no present incarnation any more."""
-        if isinstance(self.ref, Cell):
-            self.was = self.ref
-        self.ref = self.order = None
+        if isinstance(self.body, Cell):
+            self.was = self.body
+        self.ref = self.body = self.order = None
         self.phase = "stopped"
         self.last = reason
 
@@ -212,6 +233,15 @@ class Child:
                 await kill_process(process)
 
     # -- its end for good
+
+    def kill(self) -> None:
+        """End it without asking; its end is waited for elsewhere, or by nobody."""
+        if isinstance(self.body, Cell):
+            life.kill(self.body)
+        elif isinstance(self.body, RemoteProcess):
+            self.body.kill()
+        elif self.body is not None:
+            self.body.cancel()
 
     def start_afresh(self) -> None:
         """It was stopped by hand: what the last incarnation kept is not for the next one."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from ..remote.process import RemoteProcess
 from . import life
 from .actor import Actor
 from .belongings import more_of
@@ -168,7 +169,8 @@ class Supervisor(Actor, reentrant=True):
     def child(self, id: str) -> ActorRef[Any] | None:
         """The present incarnation of a child that is an actor; None while there is none, or no such child."""
         child = self._family.find(id)
-        return child.ref if child is not None and isinstance(child.ref, Cell) and child.ref.is_alive() else None
+        ref = None if child is None else child.ref
+        return ref if isinstance(ref, ActorRef) and ref.is_alive() else None
 
     # -- one change after another
 
@@ -220,6 +222,8 @@ class Supervisor(Actor, reentrant=True):
     def _buried(self, cell: Cell, reason: Reason) -> None:
         root = reason.root
         for child in self._family:
+            if isinstance(child.body, RemoteProcess):
+                child.kill()  # the others were killed with their parent (AC-48)
             child.give_up((root.error or cell.dead()) if root.abnormal else None)
 
     # -- ends and restarts
@@ -230,7 +234,7 @@ class Supervisor(Actor, reentrant=True):
     async def _replace(self, news: ChildEnded) -> None:
         """A child has ended by itself: start another incarnation, or leave it (AC-37)."""
         child, reason = news.child, news.reason
-        if child.ref is not news.ref:
+        if child.body is not news.body:
             return
         child.gone(reason)
         if child.spec.is_restarted_after(reason):
@@ -302,7 +306,7 @@ class Supervisor(Actor, reentrant=True):
 
     def _stopped(self, id: str, intent: str) -> Child:
         child = self._family.get(id)
-        if child.phase != "stopped" or child.ref is not None:
+        if child.phase != "stopped" or child.body is not None:
             raise ChildRunning(f"child {id!r} is {child.phase}: terminate it before it is {intent}")
         return child
 

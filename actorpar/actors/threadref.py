@@ -13,7 +13,6 @@ from ..channels.threads import PATIENCE, ThreadSender
 from ..channels.waiters import Waiter
 from .entry import Call
 from .errors import ActorDead
-from .mailbox import door_of
 from .ref import DEADLINE, A_co
 from .request import Request
 
@@ -39,7 +38,7 @@ class ThreadRef(Generic[A_co]):
         cell.dispatcher.is_spent()  # WrongLoop in a foreign thread
         self._cell = cell
         self._seconds = seconds
-        self._sender: ThreadSender[Any] = ThreadSender(door_of(cell))
+        self._sender: ThreadSender[Any] = ThreadSender(cell.door())
 
     def send(self, method: Callable[Concatenate[A_co, P], object], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Send a message; block the thread while too many are under way. Raises ActorDead, UnhandledMessage,

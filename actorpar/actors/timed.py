@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .ref import ActorRef
+from .ref import ActorRef, AwayRef
 
 if TYPE_CHECKING:
     from .cell import Cell
@@ -61,12 +61,22 @@ class Timed(ActorRef[Any]):
 
 
 def cell_of(ref: object) -> Cell:
-    """The cell behind a reference; InvalidActor for anything else."""
+    """The cell behind a reference to an actor here; InvalidActor for anything else."""
     from .cell import Cell
     from .errors import InvalidActor
 
-    if isinstance(ref, Cell):
-        return ref
-    if isinstance(ref, Timed):
-        return ref.cell
+    found = addressee_of(ref)
+    if not isinstance(found, Cell):
+        raise InvalidActor(f"{ref!r} is on another node, and this is for actors of this one")
+    return found
+
+
+def addressee_of(ref: object) -> Cell | AwayRef[Any]:
+    """Whom a reference leads to, here or on another node; InvalidActor for anything else."""
+    from .cell import Cell
+    from .errors import InvalidActor
+
+    found = ref.cell if isinstance(ref, Timed) else ref
+    if isinstance(found, Cell | AwayRef):
+        return found
     raise InvalidActor(f"{ref!r} is no reference to an actor")

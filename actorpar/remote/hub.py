@@ -1,4 +1,4 @@
-"""A system and the actors on other nodes: references, questions that wait for an answer, watches, what is spawned.
+"""A system and the actors on other nodes: references, questions that wait for an answer, watches.
 
 Invariants
 - Every question, process and watch of a node that goes down is told so at once (AC-16, AC-32).
@@ -8,31 +8,33 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import logging
 import weakref
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from ..actors.cell import Cell
-from ..actors.errors import ActorDead, HandlerFailed, MailboxFull, Reject, StartFailed, UnhandledMessage
 from ..actors.kind import Message, kind_of
 from ..actors.reason import NOCONNECTION, Reason
 from ..actors.ref import ActorRef
 from ..actors.timed import Timed
 from ..channels import env
 from ..nodes.codec.schema import register_portable
-from ..nodes.codec.signature import Signature, signature_of
+from ..nodes.codec.signature import Signature
 from ..nodes.errors import CodecError, NodeDown, NodeError, NotImportable, RemoteError
 from ..nodes.node import GUEST
 from . import messages as m
-from .naming import is_actor, name_of, resolve
-from .process import RemoteProcess
-from .question import SETTLED, Question
-from .ref import RemoteRef, call_signature
+from .naming import is_actor, name_of_class, resolve
+from .question import SETTLED, Question, Relay
+from .reasons import error_of, reason_of, told
+from .ref import RemoteRef, Unknown, call_signature
+from .starting import Starting
 from .survey import Survey
 
 if TYPE_CHECKING:
-    from ..channels.group import ProcessGroup
+    from ..actors.actor import Actor
+    from ..actors.request import Request
     from ..nodes.link import Link
     from ..nodes.node import Node
     from ..nodes.remote.ops import Member
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from .serving import Serving
 
 logger = logging.getLogger("actorpar.nodes")
+
+#: What may be told to a node that is behind with reading, and is not dropped.
+UNREAD: Final = 65536
 
 register_portable(ActorRef)
 
@@ -55,13 +60,16 @@ class Hub:
         self.node = node
         self.served = served
         self.serving: Serving = Serving(self)
+        self.starting = Starting(self)
         self.survey = Survey(system, node)
         self.cells: dict[bytes, Cell] = {}
         self._ids: weakref.WeakKeyDictionary[Cell, bytes] = weakref.WeakKeyDictionary()
         self._refs: weakref.WeakValueDictionary[tuple[bytes, bytes], RemoteRef] = weakref.WeakValueDictionary()
         self._watched: dict[tuple[bytes, bytes], RemoteRef] = {}
-        self._questions: dict[int, Question] = {}
+        self.questions: dict[int, Question] = {}
         self._ops = itertools.count(1)
+        self._unread: dict[bytes, int] = {}  # what was told to a node while it was behind
+        self._relays: dict[Request, Relay] = {}
         self._turns: dict[str, int] = {}
         node.references = self
         node.on_call = self._called
@@ -75,10 +83,10 @@ class Hub:
             reference = reference.cell
         if isinstance(reference, RemoteRef):
             kind, label = reference.kind, reference.label
-            return m.describe(reference.node, reference.id, _class_name(kind.cls), label)
+            return m.describe(reference.node, reference.id, name_of_class(kind.cls), label)
         if not isinstance(reference, Cell):
             raise CodecError(f"{reference!r} is no reference to an actor")
-        return m.describe(self.node.id, self.id_of(reference), _class_name(reference.kind.cls), reference.name)
+        return m.describe(self.node.id, self.id_of(reference), name_of_class(reference.kind.cls), reference.name)
 
     def id_of(self, cell: Cell) -> bytes:
         """The id under which other nodes know an actor of this one."""
@@ -90,7 +98,7 @@ class Hub:
         return known
 
     def accept(self, declared: Any, data: bytes, peer: Peer) -> ActorRef[Any]:
-        """The reference that another node has described."""
+        """The reference that another node has described. CodecError."""
         node, id, name, label = m.described(data)
         if node == self.node.id:
             cell = self.cells.get(id)
@@ -98,11 +106,29 @@ class Hub:
                 raise CodecError("a reference to an actor of this node that does not live any more")
             return cell
         known = self._refs.get((node, id))
-        if known is not None:
+        if known is not None and known.kind.cls is not Unknown:
             return known
         args = get_args(declared)
         cls = args[0] if args and is_actor(args[0]) else self._class(name)
-        ref = self._refs[node, id] = RemoteRef(self, node, id, kind_of(cls), label)
+        return self._ref(node, id, cls, label)
+
+    def peer_of(self, link: Link, data: bytes) -> RemoteRef:
+        """The actor of another node that it says is linked to one here, whatever its class. CodecError."""
+        node, id, name, label = m.described(data)
+        if node != link.node:
+            raise CodecError(f"{link.name} speaks for an actor of another node")
+        try:
+            cls = self._class(name)
+        except CodecError:
+            cls = Unknown
+        return self._ref(node, id, cls, label)
+
+    def _ref(self, node: bytes, id: bytes, cls: type[Actor], label: str) -> RemoteRef:
+        ref = self._refs.get((node, id))
+        if ref is None:
+            ref = self._refs[node, id] = RemoteRef(self, node, id, kind_of(cls), label)
+        elif ref.kind.cls is Unknown:
+            ref.kind = kind_of(cls)
         return ref
 
     def adopt(self, ref: RemoteRef) -> None:
@@ -167,10 +193,6 @@ class Hub:
         chosen = named[turn % len(named)].node
         return None if chosen == self.node.id else chosen
 
-    def is_away(self, ref: object) -> bool:
-        """True for a reference to an actor on another node."""
-        return isinstance(ref, RemoteRef)
-
     # -- asking other nodes
 
     def link_of(self, ref: RemoteRef) -> Link:
@@ -188,71 +210,69 @@ class Hub:
 
     def question(self, ref: RemoteRef, message: Message) -> Question:
         """A question to an actor; `forget` it when it is over."""
-        return self._ask(ref.node, call_signature(message), f"{ref.name}: {message.name}")
+        return self.ask(ref.node, call_signature(message), f"{ref.name}: {message.name}")
 
-    def _ask(self, node: bytes, signature: Signature, target: str) -> Question:
+    def ask(self, node: bytes, signature: Signature, target: str) -> Question:
+        """A question to a node."""
         op = next(self._ops)
-        question = self._questions[op] = Question(self.node.queue, op, node, signature, target)
+        question = self.questions[op] = Question(self.node.queue, op, node, signature, target)
         return question
+
+    def relay(self, ref: RemoteRef, message: Message, request: Request) -> Relay:
+        """A question whose answer is that of a request here."""
+        op, target = next(self._ops), f"{ref.name}: {message.name}"
+        over = functools.partial(self._relays.pop, request, None)
+        relay = Relay(self.node.queue, op, ref.node, call_signature(message), target, request, over)
+        self.questions[op] = self._relays[request] = relay
+        return relay
+
+    def withdrawn(self, request: Request) -> None:
+        """Whoever made a request that is relayed does not wait any more."""
+        relay = self._relays.pop(request, None)
+        if relay is not None:
+            self.forget(relay)
 
     def forget(self, question: Question) -> None:
         """Nobody waits for the answer any more."""
-        if self._questions.pop(question.op, None) is not None and question.state != SETTLED:
-            self._cancel(question)
+        if self.questions.pop(question.op, None) is not None and question.state != SETTLED:
+            self.cancel(question)
 
-    async def spawn(
-        self, node: bytes, target: Any, args: tuple[Any, ...], name: str | None, propagate: bool, group: ProcessGroup
-    ) -> Any:
-        """Start an actor, or a process of the group, on another node. NotImportable, NodeDown, StartFailed."""
-        actor = is_actor(target)
-        told = name_of(target)
-        signature = signature_of(target.__init__ if actor else target, 1 if actor else 0)
-        link = self.link(node)
-        names, body, buffers = signature.encode(args, {}, link.port)
-        question = self._ask(node, signature, told)
-        question.process = None if actor else RemoteProcess(name or target.__name__, lambda: self._cancel(question))
-        envelope = m.Spawn(question.op, told, name, propagate, len(args), names)
-        link.call(m.LANE, m.pack(envelope, body), buffers)
-        try:
-            await question.wait()
-        except asyncio.CancelledError:
-            self._cancel(question)
-            raise
-        if actor:
-            self._questions.pop(question.op, None)
-            return self.accept(type(target), question.value, link)
-        assert question.process is not None
-        group.adopt(question.process.follow(), name=name)
-        return question.process
-
-    def _cancel(self, question: Question) -> None:
+    def cancel(self, question: Question, *, kill: bool = False, why: Reason | None = None) -> None:
+        """Tell the other node that it is over, or is to be: the ask, the start, or what was started."""
         link = self.node.links.get(question.node)
         if link is not None:
-            link.call(m.LANE, m.pack(m.Cancel(question.op)), [])
+            self.say(link, m.Cancel(question.op, kill, None if why is None else told(why)))
+
+    def say(self, link: Link, envelope: m.Envelope, body: bytes = b"", buffers: list[Any] | None = None) -> None:
+        """Tell a node something, unless it is down.
+
+        What is told so is never dropped. A node that does not read it is cut off: its incarnation stays down (AC-55).
+        """
+        if link.is_down:
+            return
+        link.call(m.LANE, m.pack(envelope, body), buffers or [])
+        if not link.is_behind:
+            if self._unread:
+                self._unread.pop(link.node, None)
+            return
+        unread = self._unread[link.node] = self._unread.get(link.node, 0) + 1
+        if unread == UNREAD:
+            logger.warning("the link to %s ends: it does not read what is told of actors", link.name)
+            self.system.dispatcher.loop.call_soon(link.close, f"it does not read: {unread} messages wait for it")
 
     def watch(self, ref: RemoteRef) -> None:
         """Have the other node say when the actor has ended."""
         self._watched[ref.node, ref.id] = ref
         try:
-            self.link_of(ref).call(m.LANE, m.pack(m.Watch(ref.id)), [])
+            self.say(self.link_of(ref), m.Watch(ref.id))
         except NodeDown:
             self.system.dispatcher.loop.call_soon(ref.has_ended, NOCONNECTION)
 
-    def exit(self, ref: RemoteRef) -> bool:
-        """An actor here that was linked to `ref` has ended abnormally."""
+    def unwatch(self, ref: RemoteRef) -> None:
+        """Nobody here wants to know any more."""
         link = self.node.links.get(ref.node)
-        if link is None or ref.reason is not None:
-            return False
-        link.call(m.LANE, m.pack(m.Exit(ref.id, "the actor that it was linked to has ended")), [])
-        return True
-
-    async def stop(self, ref: RemoteRef, seconds: float | None, *, kill: bool = False) -> Reason:
-        """Stop an actor on another node and wait for its end."""
-        ended: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
-        ref.add_done_callback(lambda end: ended.done() or ended.set_result(end.reason))  # type: ignore[func-returns-value]
-        if ref.reason is None:
-            self.link_of(ref).call(m.LANE, m.pack(m.Stop(ref.id, seconds, kill)), [])
-        return await ended
+        if self._watched.pop((ref.node, ref.id), None) is not None and link is not None:
+            self.say(link, m.Unwatch(ref.id))
 
     def dead_letter(self, ref: RemoteRef, message: str, why: str) -> None:
         """A message to an actor on another node did not go."""
@@ -265,9 +285,13 @@ class Hub:
         envelope, rest = m.unpack(body)
         match envelope:
             case m.Started():
-                self._started(envelope)
+                self.starting.started(link, envelope)
             case m.Returned():
                 self._returned(link, envelope, rest, buffers)
+            case m.Ended():
+                self.starting.ended(envelope)
+            case m.Kept():
+                self.starting.kept(link, envelope, rest, buffers)
             case m.Failed():
                 self._failed(envelope)
             case m.Room():
@@ -277,25 +301,21 @@ class Hub:
             case m.Figures():
                 self.survey.told(link, envelope)
             case m.Down():
-                ref = self._watched.pop((link.node, envelope.actor), None)
+                key = (link.node, envelope.actor)
+                ref = self._watched.pop(key, None) or self._refs.get(key)
                 if ref is not None:
-                    ref.has_ended(reason_from(envelope.kind, envelope.message))
+                    ref.has_ended(reason_of(envelope.why))
             case _:
                 self.serving.called(link, envelope, rest, buffers)
 
-    def _started(self, started: m.Started) -> None:
-        question = self._questions.get(started.op)
-        if question is not None:
-            question.settle(started.reference)
-
     def _returned(self, link: Link, returned: m.Returned, body: Any, buffers: list[Any]) -> None:
-        question = self._questions.pop(returned.op, None)
+        question = self.questions.pop(returned.op, None)
         if question is None:
             return
         try:
             value = question.signature.result.decode(body, buffers, link.port)[0]
         except (CodecError, IndexError) as error:
-            self._give(question, RemoteError("CodecError", f"{question.target} answered something else: {error}"))
+            self.give(question, RemoteError("CodecError", f"{question.target} answered something else: {error}"))
             return
         if question.process is not None:
             question.process.returned(value)
@@ -303,63 +323,29 @@ class Hub:
             question.settle(value)
 
     def _failed(self, failed: m.Failed) -> None:
-        question = self._questions.pop(failed.op, None)
+        question = self.questions.pop(failed.op, None)
         if question is None:
             return
         if failed.how == "cancelled" and question.process is not None:
             question.process.ended_cancelled()
             return
-        self._give(question, error_from(question.target, failed))
+        self.give(question, error_of(question.target, failed, self.served))
 
-    def _give(self, question: Question, error: BaseException) -> None:
+    def give(self, question: Question, error: BaseException) -> None:
         """The question comes to nothing: tell who waits."""
-        if not question.settle(None, error) and question.process is not None:
+        if question.process is not None and (not question.settle(None, error) or question.process.keep is not None):
             question.process.failed(error)
+        else:
+            question.settle(None, error)
 
     def _link_down(self, link: Link, error: NodeDown) -> None:
-        for question in [each for each in self._questions.values() if each.node == link.node]:
-            self._questions.pop(question.op, None)
-            self._give(question, NodeDown(f"{question.target}: {error}", node=link.name))
+        for question in [each for each in self.questions.values() if each.node == link.node]:
+            self.questions.pop(question.op, None)
+            self.give(question, NodeDown(f"{question.target}: {error}", node=link.name))
         for key in [key for key in self._watched if key[0] == link.node]:
             self._watched.pop(key).has_ended(NOCONNECTION)
         for (node, _), ref in list(self._refs.items()):
             if node == link.node:
                 ref.has_ended(NOCONNECTION)
+        self._unread.pop(link.node, None)
         self.serving.link_down(link)
-
-
-def _class_name(cls: type) -> str:
-    return f"{cls.__module__}:{cls.__qualname__}"
-
-
-def reason_from(kind: str, message: str) -> Reason:
-    """The reason of an end on another node."""
-    if kind == "error":
-        name, _, text = message.partition(": ")
-        return Reason("error", error=RemoteError(name, text))
-    return Reason(kind if kind in ("normal", "shutdown", "killed", "noproc") else "noconnection")  # type: ignore[arg-type]
-
-
-def error_from(target: str, failed: m.Failed) -> BaseException:
-    """What is raised here for what failed over there (NET-47)."""
-    cause = RemoteError(failed.kind, failed.message, details=failed.details)
-    error: BaseException
-    match failed.how:
-        case "start":
-            error = StartFailed(f"{target} did not start: {cause}")
-        case "handler":
-            error = HandlerFailed(f"{target}: its handler raised {cause}")
-        case "dead":
-            return ActorDead(failed.message)
-        case "full":
-            return MailboxFull(failed.message)
-        case "unhandled":
-            return UnhandledMessage(failed.message)
-        case "import":
-            return NotImportable(failed.message)
-        case "reject":
-            error = Reject(failed.message)
-        case _:
-            return cause
-    error.__cause__ = cause
-    return error

@@ -25,6 +25,37 @@ class Envelope(msgspec.Struct, array_like=True, tag=True, forbid_unknown_fields=
     """Something that one node says to another."""
 
 
+class Why(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """How something ended; `error` is the name of an exception's class and its text."""
+
+    kind: str
+    detail: str = ""
+    error: tuple[str, str] | None = None
+    cause: Why | None = None
+
+
+class Restarted(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """What the next incarnation of a child is told of the last one; the state that it kept follows the arguments.
+
+    `state` is where it begins in the body, `parts` which is its first buffer.
+    """
+
+    why: Why
+    count: int
+    state: int
+    parts: int
+
+
+class AsChild(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """What is started is the child of a supervisor: Ended tells how it ended, Kept what it keeps.
+
+    `shutdown` is how many seconds it has to stop once its supervisor's node is down; None: as long as it takes.
+    """
+
+    shutdown: float | None
+    restarted: Restarted | None
+
+
 class Spawn(Envelope, tag=1):
     """Start a process or an actor; Started or Failed answers, and for a process Returned or Failed in the end."""
 
@@ -34,6 +65,7 @@ class Spawn(Envelope, tag=1):
     propagate: bool
     count: int
     names: tuple[str, ...]
+    child: AsChild | None = None
 
 
 class Started(Envelope, tag=2):
@@ -60,7 +92,22 @@ class Failed(Envelope, tag=4):
 
 
 class Cancel(Envelope, tag=5):
-    """Cancel the process, or withdraw the question."""
+    """Cancel the process, or the start, or withdraw the question; stop the child, for this reason, or kill it."""
+
+    op: int
+    kill: bool = False
+    why: Why | None = None
+
+
+class Ended(Envelope, tag=6):
+    """The actor that is a child of a supervisor over there has ended. It comes behind Started."""
+
+    op: int
+    why: Why
+
+
+class Kept(Envelope, tag=7):
+    """The child keeps a state for its next incarnation; the state follows."""
 
     op: int
 
@@ -93,7 +140,7 @@ class Room(Envelope, tag=12):
 
 
 class Watch(Envelope, tag=20):
-    """Say when the actor has ended."""
+    """Say when the actor has ended, once, however often this is said."""
 
     actor: bytes
 
@@ -108,15 +155,21 @@ class Down(Envelope, tag=22):
     """The actor has ended."""
 
     actor: bytes
-    kind: str
-    message: str
+    why: Why
 
 
-class Exit(Envelope, tag=23):
-    """An actor that was linked to this one has ended abnormally."""
+class Bind(Envelope, tag=23):
+    """Link the actor to one over there, which `peer` describes: each node watches the other's (AC-27)."""
 
     actor: bytes
-    message: str
+    peer: bytes
+
+
+class Unbind(Envelope, tag=25):
+    """Undo the link of the actor and one over there."""
+
+    actor: bytes
+    peer: bytes
 
 
 class Stop(Envelope, tag=24):
@@ -125,6 +178,7 @@ class Stop(Envelope, tag=24):
     actor: bytes
     seconds: float | None
     kill: bool
+    why: Why | None = None
 
 
 class Look(Envelope, tag=30):
@@ -159,8 +213,8 @@ class Figures(Envelope, tag=31):
 
 
 AnyEnvelope: TypeAlias = (
-    Spawn | Started | Returned | Failed | Cancel | Tell | Ask | Room | Watch | Unwatch | Down | Exit | Stop | Look
-    | Figures
+    Spawn | Started | Returned | Failed | Cancel | Ended | Kept | Tell | Ask | Room | Watch | Unwatch | Down | Bind
+    | Unbind | Stop | Look | Figures
 )  # fmt: skip
 
 #: What bytes that are no message make msgspec raise.

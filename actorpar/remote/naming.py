@@ -54,6 +54,19 @@ def resolve(name: str, served: Iterable[str]) -> Any:
     return found
 
 
+def class_of(name: str, served: Iterable[str]) -> type:
+    """The class of a name, whatever it is, from the modules that are served. NotImportable."""
+    found = _found(name, served)
+    if not isinstance(found, type):
+        raise NotImportable(f"{name} is no class")
+    return found
+
+
+def name_of_class(cls: type) -> str:
+    """The name of a class, by which `class_of` finds it if it can be imported."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
 def resolve_function(name: str, served: Iterable[str] | None) -> Callable[..., Any]:
     """The function of a name, plain or not; None serves every module, those written in C too. NotImportable."""
     found = _found(name, served)

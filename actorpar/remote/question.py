@@ -6,12 +6,14 @@ later is dropped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..channels.runqueue import RunQueue, sleep, waiter_here
 from ..channels.waiters import GRANTED, IDLE, Waiter
 
 if TYPE_CHECKING:
+    from ..actors.request import Request
     from ..nodes.codec.signature import Signature
     from .process import RemoteProcess
 
@@ -21,7 +23,19 @@ OPEN, SETTLED, EXPIRED = range(3)
 class Question:
     """`op` is its number on the link to `node`, `target` what people call it. One process waits for it, or none."""
 
-    __slots__ = ("_waiter", "error", "node", "op", "process", "queue", "signature", "state", "target", "value")
+    __slots__ = (
+        "_waiter",
+        "declared",
+        "error",
+        "node",
+        "op",
+        "process",
+        "queue",
+        "signature",
+        "state",
+        "target",
+        "value",
+    )
 
     def __init__(self, queue: RunQueue, op: int, node: bytes, signature: Signature, target: str) -> None:
         self.queue = queue
@@ -29,6 +43,7 @@ class Question:
         self.node = node
         self.signature = signature
         self.target = target
+        self.declared: Any = None  # what a start is to give a reference to
         self.process: RemoteProcess | None = None
         self.state = OPEN
         self.value: Any = None
@@ -72,3 +87,28 @@ class Question:
             finally:
                 del error  # or it, its traceback and this frame would keep each other alive
         return self.state == SETTLED
+
+
+class Relay(Question):
+    """A question whose answer is that of a request here, which an actor of this node has forwarded (AC-20)."""
+
+    __slots__ = ("_over", "request")
+
+    def __init__(
+        self, queue: RunQueue, op: int, node: bytes, signature: Signature, target: str, request: Request,
+        over: Callable[[], object],
+    ) -> None:  # fmt: skip
+        super().__init__(queue, op, node, signature, target)
+        self.request = request
+        self._over = over
+
+    def settle(self, value: Any, error: BaseException | None = None) -> bool:
+        """The other actor has answered, or cannot: so has this one."""
+        if not super().settle(value, error):
+            return False
+        self._over()
+        if error is None:
+            self.request.answer(value)
+        else:
+            self.request.fail(error)
+        return True

@@ -8,33 +8,42 @@ to an incarnation of a node reaches a newer one: the id of an actor means nothin
 from __future__ import annotations
 
 import asyncio
-import collections
+import contextlib
 import functools
 import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..actors.actor import Actor
 from ..actors.errors import ActorDead, AskTimeout, BadArguments
 from ..actors.kind import Kind, Message
 from ..actors.reason import Reason
-from ..actors.ref import DEADLINE, ActorRef
+from ..actors.ref import DEADLINE, ActorRef, AwayRef
 from ..actors.reply import Reply
+from ..channels.sender import Sender
 from ..nodes.codec.signature import Signature, signature_of
 from ..nodes.errors import CodecError, NodeDown
 from . import messages as m
+from .reasons import told
+from .window import WINDOW, Outgoing, Window
 
 if TYPE_CHECKING:
+    from ..actors.cell import Cell
+    from ..actors.dispatcher import Dispatcher
+    from ..actors.entry import Call
+    from ..actors.request import Request
     from ..actors.threadref import ThreadRef
     from .hub import Hub
 
-#: Messages that may be told to one actor on another node and not be handled yet.
-WINDOW = 1024
+
+class Unknown(Actor):
+    """Stands for the class of an actor that is linked to one here, and that this node does not have."""
 
 
-class RemoteRef(ActorRef[Any]):
+class RemoteRef(AwayRef[Any]):
     """One incarnation of an actor on another node."""
 
-    __slots__ = ("__weakref__", "_waiting", "credit", "hub", "id", "kind", "label", "node", "reason", "watchers")
+    __slots__ = ("__weakref__", "_door", "credit", "hub", "id", "kind", "label", "node", "reason", "watchers")
 
     def __init__(self, hub: Hub, node: bytes, id: bytes, kind: Kind, label: str) -> None:
         self.hub = hub
@@ -45,7 +54,7 @@ class RemoteRef(ActorRef[Any]):
         self.credit = WINDOW
         self.reason: Reason | None = None  # how it ended, once that is known
         self.watchers: list[Callable[[RemoteEnd], object]] = []
-        self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()
+        self._door: Any = None  # the sending side of a channel, for those who wait for room
 
     # -- the face
 
@@ -86,21 +95,10 @@ class RemoteRef(ActorRef[Any]):
             raise BadArguments(f"{self.kind.name}.{message.name}: {error}; nothing was sent") from error
 
     async def send(self, method: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
-        message = self.kind.message(method)
-        while not self.credit and self.reason is None:
-            room = asyncio.get_running_loop().create_future()
-            self._waiting.append(room)
-            try:
-                await room
-            except asyncio.CancelledError:
-                if room in self._waiting:
-                    self._waiting.remove(room)
-                elif room.done():
-                    self._wake()
-                raise
-        if self.reason is not None:
-            raise self.dead()
-        self._send(message, args, kwargs)
+        if self.reason is None and self.credit and (self._door is None or not self._door.core.senders):
+            self._send(self.kind.message(method), args, kwargs)  # nobody waits for room
+        else:
+            await self.door().send(self.letter(method, args, kwargs))
 
     async def ask(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         return await self.ask_within(DEADLINE, method, args, kwargs)
@@ -153,10 +151,97 @@ class RemoteRef(ActorRef[Any]):
     def __repr__(self) -> str:
         return f"<ActorRef[{self.kind.name}] {self.label}{'' if self.reason is None else ' (dead)'}>"
 
+    # -- for who stops it
+
+    async def stop(self, reason: Reason, seconds: float | None) -> Reason:
+        return await self._end(m.Stop(self.id, seconds, kill=False, why=told(reason)))
+
+    def kill(self) -> None:
+        self._order(m.Stop(self.id, None, kill=True))
+
+    async def ended(self) -> Reason:
+        return await self._end(None)
+
+    def _order(self, order: m.Stop) -> None:
+        if self.reason is None:
+            with contextlib.suppress(NodeDown):  # then it has ended as far as anybody here will ever know
+                self.hub.say(self.hub.link_of(self), order)
+
+    async def _end(self, order: m.Stop | None) -> Reason:
+        """How it has ended. The order to end goes once that is watched."""
+        ended: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
+
+        def has_ended(end: RemoteEnd) -> None:
+            if not ended.done():
+                ended.set_result(end.reason)
+
+        self.add_done_callback(has_ended)
+        try:
+            if order is not None:
+                self._order(order)
+            return await ended
+        finally:
+            self.remove_done_callback(has_ended)
+
+    # -- for guards, threads and forwarding
+
+    more = None
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """The turns of the system here."""
+        return self.hub.system.dispatcher
+
+    @property
+    def stopping(self) -> Reason | None:
+        """How it ended, as a cell calls it."""
+        return self.reason
+
+    def letter(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outgoing:
+        message = self.kind.message(method)
+        message.check(self.kind.name, args, kwargs)
+        return Outgoing(message, args, kwargs)
+
+    def door(self) -> Sender[Any]:
+        if self._door is None:
+            self._door = Sender(Window(self))
+            if self.reason is not None:
+                self._door.core.bury()
+        door: Sender[Any] = self._door
+        return door
+
+    def dispatch(self, letter: Outgoing) -> None:
+        """Send what has waited here. BadArguments, NodeDown."""
+        if letter.request is None:
+            self._send(letter.message, letter.args, letter.kwargs)
+            return
+        try:
+            self.relay(letter.request, None, letter)
+        except BadArguments as error:
+            letter.request.fail(error)
+
+    def relay(self, request: Request, seconds: float | None, letter: Call) -> None:
+        assert isinstance(letter, Outgoing)
+        try:
+            if self.reason is not None:
+                raise self.dead()
+            link = self.hub.link_of(self)
+        except (ActorDead, NodeDown) as error:
+            request.fail(error)
+            return
+        message, args, kwargs = letter.message, letter.args, letter.kwargs
+        names, body, buffers = self._encode(message, args, kwargs, link)
+        count = len(args) if not kwargs else _count(message, args, kwargs)
+        question = self.hub.relay(self, message, request)
+        request.cell = self  # type: ignore[assignment]  # all that a request needs of a cell is here
+        link.call(m.LANE, m.pack(m.Ask(question.op, self.id, message.name, seconds, count, names), body), buffers)
+
+    def withdrawn(self, request: Request) -> None:
+        self.hub.withdrawn(request)
+
     # -- for links and monitors: an end that is told once, as that of a process
 
     def add_done_callback(self, callback: Callable[[RemoteEnd], object]) -> None:
-        """Call back once with how it ended; soon, if that is known already."""
         if self.reason is not None:
             asyncio.get_running_loop().call_soon(callback, RemoteEnd(self.reason))
             return
@@ -164,9 +249,17 @@ class RemoteRef(ActorRef[Any]):
         if len(self.watchers) == 1:
             self.hub.watch(self)
 
-    def cancel(self) -> bool:
-        """An actor here that was linked to it has ended abnormally."""
-        return self.hub.exit(self)
+    def remove_done_callback(self, callback: Callable[[RemoteEnd], object]) -> None:
+        if callback in self.watchers:
+            self.watchers.remove(callback)
+            if not self.watchers:
+                self.hub.unwatch(self)
+
+    def bind(self, cell: Cell) -> None:
+        self.hub.serving.watches.bind(cell, self)
+
+    def unbind(self, cell: Cell) -> None:
+        self.hub.serving.watches.unbind(cell, self)
 
     # -- for the hub
 
@@ -178,21 +271,15 @@ class RemoteRef(ActorRef[Any]):
         watchers, self.watchers = self.watchers, []
         for watcher in watchers:
             watcher(RemoteEnd(reason))
-        while self._waiting:
-            self._wake()
+        if self._door is not None:
+            self._door.core.bury()
 
     def room(self, messages: int) -> None:
         """So many messages were handled."""
-        self.credit = min(self.credit + messages, WINDOW)
-        for _ in range(min(messages, len(self._waiting))):
-            self._wake()
-
-    def _wake(self) -> None:
-        while self._waiting:
-            room = self._waiting.popleft()
-            if not room.done():
-                room.set_result(None)
-                return
+        reserved = 0 if self._door is None else self._door.core.reserved
+        self.credit = min(self.credit + messages, WINDOW - reserved)
+        if self._door is not None:
+            self._door.core.make_room()
 
 
 class RemoteEnd:

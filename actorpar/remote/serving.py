@@ -3,7 +3,7 @@
 Nothing is run that is not served by name, and no actor is reached but by the id that its reference holds.
 
 Invariants
-- What a node has started here is stopped when that node is down: nobody is left to want it (AC-57).
+- What a node has started here, or begun to start, is stopped when that node is down: nobody is left to want it (AC-57).
 - A message that was told counts against the credit of its sender until it is handled.
 """
 
@@ -12,40 +12,66 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
 from ..actors import life
 from ..actors.belongings import more_of
 from ..actors.cell import Cell
 from ..actors.entry import Call
-from ..actors.errors import ActorDead, HandlerFailed, MailboxFull, Reject, StartFailed, UnhandledMessage
+from ..actors.errors import (
+    ActorDead,
+    BrokenPromise,
+    HandlerFailed,
+    MailboxFull,
+    Reject,
+    StartFailed,
+    UnhandledMessage,
+)
 from ..actors.kind import Message
-from ..actors.reason import Reason
+from ..actors.reason import SHUTDOWN, Reason, Restart
 from ..actors.request import PENDING, Request
 from ..actors.states import DEAD
+from ..nodes.codec.schema import schema_of
 from ..nodes.codec.signature import signature_of
-from ..nodes.errors import CodecError, NotImportable, ProtocolError
+from ..nodes.errors import CodecError, NodeDown, NotImportable, ProtocolError
 from . import messages as m
-from .naming import is_actor, resolve
-from .ref import WINDOW, call_signature
+from .naming import is_actor, name_of_class, resolve
+from .reasons import NO_SUCH, named, reason_of
+from .ref import call_signature
+from .ward import ProcessWard, Ward
+from .watches import Watches
+from .window import WINDOW
 
 if TYPE_CHECKING:
+    from ..actors.entry import Letter
     from ..nodes.link import Link
     from .hub import Hub
 
 logger = logging.getLogger("actorpar.nodes")
+
+#: How an ask fails that no handler has refused or failed at.
+_HOW: Final = ((ActorDead, "dead"), (BrokenPromise, "broken"), (NodeDown, "down"), (MailboxFull, "full"))
 
 
 class Serving:
     """The side of a system that other nodes see."""
 
     def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._running: dict[tuple[bytes, int], Any] = {}  # processes, and asks that are being answered
+        self.hub = hub
+        self.watches = Watches(hub)
+        #: Asks that are being answered, and what was started: wards, and the tasks that start other actors.
+        self._running: dict[tuple[bytes, int], Request | Ward | ProcessWard | asyncio.Task[None]] = {}
         self._owned: dict[bytes, set[Cell]] = {}  # actors that a node has started
         self._handled: dict[tuple[bytes, bytes], int] = {}
-        self._starting: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something that nobody awaits."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def called(self, link: Link, envelope: Any, body: Any, buffers: list[Any]) -> None:
         """Another node says something."""
@@ -57,83 +83,115 @@ class Serving:
             case m.Ask():
                 self._ask(link, envelope, body, buffers)
             case m.Cancel():
-                running = self._running.get((link.node, envelope.op))
-                if isinstance(running, Request):
-                    running.withdraw()
-                elif running is not None:
-                    running.cancel()
+                self._cancel(link, envelope)
             case m.Watch():
-                self._watch(link, envelope.actor)
+                self.watches.watch(link, envelope.actor)
             case m.Unwatch():
-                pass
-            case m.Exit():
-                cell = self._hub.cells.get(envelope.actor)
-                if cell is not None:
-                    life.stop(cell, Reason("shutdown", detail=envelope.message), hurry=True)
+                self.watches.unwatch(link, envelope.actor)
+            case m.Bind():
+                self.watches.bound(link, envelope)
+            case m.Unbind():
+                self.watches.unbound(link, envelope)
             case m.Stop():
                 self._stop(envelope)
             case m.Look():
-                self._say(link, self._hub.survey.measure())
+                self.hub.say(link, self.hub.survey.measure())
             case _:
                 raise ProtocolError(f"{type(envelope).__name__} is nothing that a node asks for", code="call")
 
-    def _say(self, link: Link, envelope: m.Envelope, body: bytes = b"", buffers: list[Any] | None = None) -> None:
-        if not link.is_down:
-            link.call(m.LANE, m.pack(envelope, body), buffers or [])
-
-    def _fail(self, link: Link, op: int, how: str, error: BaseException) -> None:
+    def failed(self, link: Link, op: int, how: str, error: BaseException) -> None:
+        """Tell a node that what it asked for came to nothing."""
+        self._running.pop((link.node, op), None)
         details = ""
         if asyncio.get_running_loop().get_debug():
             details = "".join(traceback.format_exception(error))[-8192:]
-        self._say(link, m.Failed(op, how, type(error).__name__, _text(error), details))
+        kind, message = named(error)
+        kind = name_of_class(type(error)) if how == "reject" else kind
+        self.hub.say(link, m.Failed(op, how, kind, message, details))
 
     # -- starting
 
     def _spawn(self, link: Link, spawn: m.Spawn, body: Any, buffers: list[Any]) -> None:
         try:
-            target = resolve(spawn.target, self._hub.served)
+            target = resolve(spawn.target, self.hub.served)
             actor = is_actor(target)
             signature = signature_of(target.__init__ if actor else target, 1 if actor else 0)
-            args, _ = signature.decode(spawn.count, spawn.names, body, buffers, link.port)
+            end, parts = _ends_of_arguments(spawn)
+            args, _ = signature.decode(spawn.count, spawn.names, body[:end], buffers[:parts], link.port)
+            restart = self._restart(link, spawn, body, buffers)
         except (NotImportable, CodecError) as error:
-            self._fail(link, spawn.op, "import" if isinstance(error, NotImportable) else "start", error)
+            self.failed(link, spawn.op, "import" if isinstance(error, NotImportable) else "start", error)
             return
-        start = self._start_actor if actor else self._start_process
-        task = asyncio.get_running_loop().create_task(start(link, spawn, target, args))
-        self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
+        key = (link.node, spawn.op)
+        if not actor:
+            self.run(self._run_process(link, spawn, target, args))
+        elif spawn.child is None:
+            self._running[key] = self.run(self._start_actor(link, spawn, target, args))
+        else:
+            ward = self._running[key] = Ward(self, link, spawn.op, spawn.child.shutdown)
+            ward.start(target, args, spawn.name, restart)
+
+    def _cancel(self, link: Link, cancel: m.Cancel) -> None:
+        running = self._running.get((link.node, cancel.op))
+        if isinstance(running, Request):
+            running.withdraw()
+        elif isinstance(running, asyncio.Task):
+            running.cancel()
+        elif running is not None and cancel.kill:
+            running.kill()
+        elif running is not None:
+            running.stop(SHUTDOWN if cancel.why is None else reason_of(cancel.why))
+
+    def over(self, link: Link, op: int, ward: Ward) -> bool:
+        """The end of a child is told, or is told nobody. False: it was before."""
+        return self._running.pop((link.node, op), None) is ward
+
+    def _restart(self, link: Link, spawn: m.Spawn, body: Any, buffers: list[Any]) -> Restart | None:
+        """What the child is told of its last incarnation, if there was one. CodecError."""
+        restarted = None if spawn.child is None else spawn.child.restarted
+        if restarted is None:
+            return None
+        state = schema_of(Any).decode(body[restarted.state :], buffers[restarted.parts :], link.port)
+        if len(state) != 1:
+            raise CodecError(f"{len(state)} states of one child")
+        return Restart(reason_of(restarted.why), state[0], restarted.count)
 
     async def _start_actor(self, link: Link, spawn: m.Spawn, target: Any, args: tuple[Any, ...]) -> None:
+        key = (link.node, spawn.op)
         try:
-            cell = await self._hub.system.spawn(target, *args, name=spawn.name)
+            cell = await self.hub.system.spawn(target, *args, name=spawn.name)
+        except asyncio.CancelledError:
+            self._running.pop(key, None)
+            raise
         except Exception as error:
             cause = error.__cause__ if isinstance(error, StartFailed) and error.__cause__ is not None else error
-            self._fail(link, spawn.op, "start", cause)
+            self.failed(link, spawn.op, "start", cause)
             return
+        self._running.pop(key, None)
         if link.is_down:
             life.stop(cell)
             return
         owned = self._owned.setdefault(link.node, set())
         owned.add(cell)
         self.on_end(cell, lambda: owned.discard(cell))
-        self._say(link, m.Started(spawn.op, self._hub.export(cell, link)))
+        self.hub.say(link, m.Started(spawn.op, self.hub.export(cell, link)))
 
-    async def _start_process(self, link: Link, spawn: m.Spawn, target: Any, args: tuple[Any, ...]) -> None:
+    async def _run_process(self, link: Link, spawn: m.Spawn, target: Any, args: tuple[Any, ...]) -> None:
         signature = signature_of(target, 0)
         key = (link.node, spawn.op)
         try:
-            process = await self._hub.system.spawn(target, *args, name=spawn.name, propagate=spawn.propagate)
+            process = await self.hub.system.spawn(target, *args, name=spawn.name, propagate=spawn.propagate)
         except Exception as error:
-            self._fail(link, spawn.op, "start", error)
+            self.failed(link, spawn.op, "start", error)
             return
-        self._running[key] = process
-        self._say(link, m.Started(spawn.op, b""))
+        self._running[key] = ProcessWard(self, process, None if spawn.child is None else spawn.child.shutdown)
+        self.hub.say(link, m.Started(spawn.op, b""))
         try:
             value = await process  # so its failure is told to the node that wanted it, and ends nothing here
         except asyncio.CancelledError:
-            self._say(link, m.Failed(spawn.op, "cancelled", "CancelledError", ""))
+            self.hub.say(link, m.Failed(spawn.op, "cancelled", "CancelledError", ""))
         except Exception as failure:
-            self._fail(link, spawn.op, "process", failure)
+            self.failed(link, spawn.op, "process", failure)
         else:
             self._answer(link, spawn.op, signature.result, value)
         finally:
@@ -143,9 +201,9 @@ class Serving:
         try:
             body, buffers = schema.encode([value], link.port)
         except CodecError as error:
-            self._fail(link, op, "process", error)
+            self.failed(link, op, "process", error)
             return
-        self._say(link, m.Returned(op), body, buffers)
+        self.hub.say(link, m.Returned(op), body, buffers)
 
     # -- messages
 
@@ -154,9 +212,9 @@ class Serving:
         return cell.kind.message(method)
 
     def _tell(self, link: Link, tell: m.Tell, body: Any, buffers: list[Any]) -> None:
-        cell = self._hub.cells.get(tell.actor)
+        cell = self.hub.cells.get(tell.actor)
         if cell is None or cell.state == DEAD:
-            self._say(link, m.Down(tell.actor, "noproc", ""))
+            self.hub.say(link, m.Down(tell.actor, NO_SUCH))
             return
         try:
             message = self._message(cell, tell.method)
@@ -173,27 +231,27 @@ class Serving:
         key = (link.node, actor)
         handled = self._handled.get(key, 0) + 1
         if handled >= WINDOW // 2:
-            self._say(link, m.Room(actor, handled))
+            self.hub.say(link, m.Room(actor, handled))
             handled = 0
         self._handled[key] = handled
 
     def _ask(self, link: Link, ask: m.Ask, body: Any, buffers: list[Any]) -> None:
-        cell = self._hub.cells.get(ask.actor)
+        cell = self.hub.cells.get(ask.actor)
         if cell is None or cell.state == DEAD:
-            self._say(link, m.Failed(ask.op, "dead", "ActorDead", "the actor has ended"))
+            self.hub.say(link, m.Failed(ask.op, "dead", "ActorDead", "the actor has ended"))
             return
         try:
             message = self._message(cell, ask.method)
             signature = call_signature(message)
             args, kwargs = signature.decode(ask.count, ask.names, body, buffers, link.port)
         except (UnhandledMessage, CodecError) as error:
-            self._fail(link, ask.op, "unhandled", error)
+            self.failed(link, ask.op, "unhandled", error)
             return
         if link.is_behind:
-            self._fail(link, ask.op, "full", MailboxFull(f"{link.name} reads no answers, and gets no more"))
+            self.failed(link, ask.op, "full", MailboxFull(f"{link.name} reads no answers, and gets no more"))
             return
         if not cell.has_room():
-            self._fail(link, ask.op, "full", MailboxFull(f"the mailbox of {cell.name} is full ({len(cell)} messages)"))
+            self.failed(link, ask.op, "full", MailboxFull(f"the mailbox of {cell.name} is full ({len(cell)} messages)"))
             return
         key = (link.node, ask.op)
         request = AskedFromAway(cell, message.name, lambda done: self._answered(link, key, signature.result, done))
@@ -210,11 +268,12 @@ class Serving:
         if error is None:
             self._answer(link, op, schema, request.value)
         elif isinstance(error, Reject):
-            self._fail(link, op, "reject", error)
+            self.failed(link, op, "reject", error)
         elif isinstance(error, HandlerFailed) and error.__cause__ is not None:
-            self._fail(link, op, "handler", error.__cause__)
+            self.failed(link, op, "handler", error.__cause__)
         else:
-            self._fail(link, op, "dead" if isinstance(error, ActorDead) else "process", error)
+            how = next((how for kind, how in _HOW if isinstance(error, kind)), "process")
+            self.failed(link, op, how, error)
 
     # -- ends
 
@@ -224,27 +283,14 @@ class Serving:
         more.on_end = more.on_end or []
         more.on_end.append(lambda *_: callback())
 
-    def _watch(self, link: Link, actor: bytes) -> None:
-        cell = self._hub.cells.get(actor)
-        if cell is None or cell.state == DEAD:
-            self._say(link, m.Down(actor, "noproc", ""))
-            return
-        self.on_end(cell, lambda: self._tell_end(link, actor, cell))
-
-    def _tell_end(self, link: Link, actor: bytes, cell: Cell) -> None:
-        reason = cell.stopping
-        assert reason is not None
-        message = "" if reason.error is None else f"{type(reason.error).__name__}: {_text(reason.error)}"
-        self._say(link, m.Down(actor, reason.kind, message))
-
     def _stop(self, stop: m.Stop) -> None:
-        cell = self._hub.cells.get(stop.actor)
+        cell = self.hub.cells.get(stop.actor)
         if cell is None or cell.state == DEAD:
             return
         if stop.kill:
             life.kill(cell)
             return
-        life.stop(cell)
+        life.stop(cell, SHUTDOWN if stop.why is None else reason_of(stop.why))
         if stop.seconds is not None:
             cell.dispatcher.loop.call_later(stop.seconds, life.kill, cell)
 
@@ -254,12 +300,15 @@ class Serving:
             running = self._running.pop(key)
             if isinstance(running, Request):
                 running.withdraw()
-            else:
+            elif isinstance(running, asyncio.Task):
                 running.cancel()
+            else:
+                running.orphaned()
+        self.watches.link_down(link)
         for cell in list(self._owned.pop(link.node, ())):
             life.stop(cell, Reason("shutdown", detail=f"{link.name}, which started it, is down"))
-        for told in [told for told in self._handled if told[0] == link.node]:
-            del self._handled[told]
+        for actor in [actor for node, actor in self._handled if node == link.node]:
+            del self._handled[link.node, actor]
 
 
 class ToldCall(Call):
@@ -274,6 +323,9 @@ class ToldCall(Call):
     def call(self, actor: Any) -> Any:
         self.handled()
         return super().call(actor)
+
+    def again(self, cell: Cell) -> Letter:
+        return Call(self.function, self.args, self.kwargs, self.request)  # it has given its credit back
 
 
 class AskedFromAway(Request):
@@ -296,8 +348,7 @@ class AskedFromAway(Request):
         return True
 
 
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)[:4096]
-    except Exception:
-        return ""
+def _ends_of_arguments(spawn: m.Spawn) -> tuple[int | None, int | None]:
+    """Where what follows the arguments of a spawn begins, in its body and among its buffers."""
+    restarted = None if spawn.child is None else spawn.child.restarted
+    return (None, None) if restarted is None else (restarted.state, restarted.parts)

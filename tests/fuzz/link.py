@@ -253,7 +253,10 @@ def seeds(target: Target) -> list[bytes]:
     for envelope in (
         *(m.Spawn(1, f"{double.__module__}:double", None, False, 1, ()), m.Tell(target.actor, "note", 1, ())),
         *(m.Ask(2, target.actor, "add", 5.0, 1, ()), m.Watch(target.actor), m.Room(target.actor, 3), m.Cancel(1)),
-        *(m.Exit(b"x" * 16, "e"), m.Failed(1, "start", "E", "m"), m.Returned(1), m.Down(b"x" * 16, "error", "E: e")),
+        *(m.Failed(1, "start", "E", "m"), m.Returned(1), m.Down(b"x" * 16, m.Why("error", "", ("E", "e")))),
+        *(m.Started(1, m.describe(PEER, b"x" * 16, "m:C", "c")), m.Ended(1, m.Why("normal")), m.Kept(1)),
+        *(m.Cancel(1, True), m.Unwatch(target.actor), m.Bind(target.actor, m.describe(PEER, b"x" * 16, "m:C", "c"))),
+        m.Unbind(target.actor, m.describe(PEER, b"x" * 16, "m:C", "c")),
     ):
         found.append(b"\1" + record(frames.CALL, m.pack(envelope, body)))
     place = Descriptor(f"actorpar-{os.getuid()}-1-{'0' * 32}", 0, 32)

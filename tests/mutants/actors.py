@@ -506,8 +506,8 @@ ACTORS = [
         "AC-31",
         BONDS,
         "how a process ended is not told to its monitors",
-        "signal_down(watch, reason_of(process))",
-        "signal_down(watch, NOPROC)",
+        "signal_down(self, reason_of(watched))",
+        "signal_down(self, NOPROC)",
     ),
     Mutant(
         "AC-33",

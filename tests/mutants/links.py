@@ -215,7 +215,7 @@ LINKS = [
         "NET-47",
         REMOTE_SERVING,
         "a reject arrives as a failure of the handler",
-        '            self._fail(link, op, "reject", error)',
-        '            self._fail(link, op, "handler", error)',
+        '            self.failed(link, op, "reject", error)',
+        '            self.failed(link, op, "handler", error)',
     ),
 ]

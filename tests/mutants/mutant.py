@@ -84,7 +84,15 @@ RECEIVER_STUB = "nodes/remote/receiver_stub.py"
 SEEKING = "nodes/remote/seeking.py"
 SENDER_STUB = "nodes/remote/sender_stub.py"
 TABLE = "nodes/remote/table.py"
+REMOTE_HUB = "actorpar/remote/hub.py"
+REMOTE_PROCESS = "actorpar/remote/process.py"
+REMOTE_REASONS = "actorpar/remote/reasons.py"
+REMOTE_REF = "actorpar/remote/ref.py"
 REMOTE_SERVING = "actorpar/remote/serving.py"
+REMOTE_STARTING = "actorpar/remote/starting.py"
+WARD = "actorpar/remote/ward.py"
+WATCHES = "actorpar/remote/watches.py"
+WINDOW = "actorpar/remote/window.py"
 
 
 class Mutant(NamedTuple):

@@ -118,8 +118,8 @@ RESTARTING = [
         "AC-42",
         SUPERVISED,
         "the supervisor waits for news of an end that it ordered",
-        "            await life.stop_and_wait(ref, seconds, reason)\n",
-        "            life.stop(ref, reason)\n            while self.ref is ref:\n"
+        "            await life.stop_and_wait(body, seconds, reason)\n",
+        "            life.stop(body, reason)\n            while self.body is body:\n"
         "                await __import__('asyncio').sleep(60)\n",
     ),
     Mutant(
@@ -154,8 +154,8 @@ RESTARTING = [
         "AC-44",
         SUPERVISOR,
         "a restarting child is deleted",
-        'if child.phase != "stopped" or child.ref is not None:',
-        "if child.ref is not None:",
+        'if child.phase != "stopped" or child.body is not None:',
+        "if child.body is not None:",
     ),
     Mutant(
         "AC-44",

@@ -51,8 +51,8 @@ SUPERVISION = [
         "AC-35",
         FAMILY,
         "all children of a dynamic supervisor have the longest time of all",
-        "            await _end_within([child.ref for child in same], due)",
-        "            await _end_within([child.ref for child in same], max(each.due for each in living))",
+        "            await _end_within([child.body for child in same], due)",
+        "            await _end_within([child.body for child in same], max(each.due for each in living))",
     ),
     Mutant(
         "AC-36",
@@ -72,7 +72,7 @@ SUPERVISION = [
         "AC-36",
         SUPERVISED,
         "a child that is to be killed is asked first",
-        '        elif self.spec.shutdown == "kill":\n            life.kill(ref)\n            await life.ended(ref)\n',
+        '        elif self.spec.shutdown == "kill":\n            life.kill(body)\n            await life.ended(body)\n',
         "",
     ),
     Mutant(
@@ -149,7 +149,7 @@ SUPERVISION = [
         "AC-38",
         SUPERVISOR,
         "old news of a child that was restarted with its siblings restarts them again",
-        "        if child.ref is not news.ref:\n            return\n",
+        "        if child.body is not news.body:\n            return\n",
         "",
     ),
     Mutant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .across import ACROSS
 from .actors import ACTORS
 from .choices import CHOICES
 from .crossings import CROSSINGS
@@ -25,4 +26,5 @@ MUTANTS: list[Mutant] = [
     *ENDS_AWAY,
     *LINKS,
     *MEMORY,
+    *ACROSS,
 ]
