@@ -300,8 +300,8 @@ class Returned(OfMemory, tag=73):
 
 
 AnyOp: TypeAlias = (
-    Open | Close | Abort | Hungry | GiveBack | Introduce | Flushed | Want | Unwant | Return
-    | Opened | Refused | Credit | Reclaim | Ended | Moved | Recalled
+    Open | Close | Abort | Hungry | GiveBack | Introduce | Flushed | Want | Unwant | Return | Confirm
+    | Opened | Refused | Credit | Reclaim | Ended | Moved | Recalled | Confirmed
     | Offer | Withdraw | Taken | Permitted | Redeem | Forfeit
     | Seek | Unseek | Claim | Granted | Missed | Release | Take
     | Members | Gone

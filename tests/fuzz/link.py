@@ -234,14 +234,8 @@ def seeds(target: Target) -> list[bytes]:
         *(ops.Close(0), ops.Abort(0, "E: e", False), ops.Hungry(0), ops.GiveBack(0, 1), ops.Flushed(0)),
         *(ops.Introduce(0, b"i" * 16, PEER, 1, False), ops.Want(0, 2, 0), ops.Unwant(0, 1), ops.Return(0, 0)),
         *(ops.Opened(0), ops.Refused(0, "r"), ops.Credit(0, 1, 0, 0), ops.Reclaim(0), ops.Ended(0, "end")),
-        *(
-            ops.Confirm(0),
-            ops.Confirmed(0),
-            ops.Moved(0, b"n" * 16, b"o" * 16),
-            ops.Recalled(0),
-            ops.Offer(0, 1, True, 0),
-            ops.Withdraw(0, 1),
-        ),
+        *(ops.Moved(0, b"n" * 16, b"o" * 16), ops.Recalled(0), ops.Offer(0, 1, True, 0), ops.Withdraw(0, 1)),
+        *(ops.Confirm(0), ops.Confirmed(0)),
         *(ops.Taken(0, 1), ops.Permitted(0, 1), ops.Redeem(0, 1), ops.Forfeit(0, 1), ops.Seek(0, 1, 1)),
         *(ops.Unseek(0, 1), ops.Claim(0, 1), ops.Granted(0, 1), ops.Missed(0, 1), ops.Release(0, 1), ops.Take(0, 1)),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import typing
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import actorpar as ap
 from actorpar.nodes.errors import ProtocolError
 from actorpar.nodes.remote import ops, outlet
-from tests.nodes.meshed import close
+from tests.nodes.meshed import close, mesh
 from tests.nodes.remote.joined import World
 from tests.nodes.remote.test_schedules import run_virtual
 
@@ -191,3 +192,20 @@ def test_net08_a_home_that_confirms_what_was_not_asked_breaks_the_protocol() -> 
         close(tx, rx)
 
     run_virtual(story())
+
+
+@pytest.mark.parametrize("kind", ["pipe", "unix", "tcp"])
+async def test_net08_over_a_link_the_home_answers(kind: str) -> None:
+    async with mesh(2, kind) as nodes:
+        tx, rx = ap.open_channel[int](8)
+        tx = nodes.move(tx, 0, 1, int)
+        await tx.send_many([1, 2, 3])
+        async with asyncio.timeout(5):
+            await tx.flush()
+        assert rx.statistics().length == 3
+        close(tx, rx)
+
+
+def test_every_op_is_one_that_a_node_understands() -> None:
+    understood = set(typing.get_args(ops.AnyOp))
+    assert understood == {*ops.Op.__subclasses__(), *ops.OfMemory.__subclasses__()} - {ops.OfMemory}
