@@ -6,7 +6,7 @@ import asyncio
 import logging
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -14,16 +14,10 @@ import actorpar as ap
 from actorpar.nodes.node import GUEST, Node
 from actorpar.remote import messages as m
 from actorpar.remote.membership import MOST
-from tests.nodes.meshed import Mesh, mesh, until
+from tests.nodes.meshed import mesh, until
 from tests.remote.shards import GROUP, SERVES, Shard
 from tests.remote.subjects import Counter
-
-
-@asynccontextmanager
-async def systems(count: int) -> AsyncIterator[tuple[list[ap.ActorSystem], Mesh]]:
-    """A system on each of so many linked nodes."""
-    async with mesh(count) as nodes, AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(system_on(node)) for node in nodes.nodes], nodes
+from tests.remote.systems import systems
 
 
 def system_on(node: Node, *serves: str) -> ap.ActorSystem:
@@ -39,7 +33,8 @@ async def all_see(those: list[ap.ActorSystem], *expected: str, group: str = GROU
 
 
 async def test_ac52_actors_of_all_nodes_are_members_and_can_be_asked_from_each() -> None:
-    async with systems(3) as (those, _):
+    async with systems(3) as world:
+        those = world.all
         for number, system in enumerate(those):
             await system.spawn(Shard, name=f"shard-{number}")
         await all_see(those, "shard-0", "shard-1", "shard-2")
@@ -50,7 +45,8 @@ async def test_ac52_actors_of_all_nodes_are_members_and_can_be_asked_from_each()
 
 
 async def test_ac52_who_joined_twice_must_leave_twice_on_every_node() -> None:
-    async with systems(2) as (those, _):
+    async with systems(2) as world:
+        those = world.all
         shard = await those[0].spawn(Shard, name="s")
         await shard.ask(Shard.join, GROUP)
         await shard.ask(Shard.join, "other")
@@ -94,7 +90,8 @@ async def test_ac52_a_system_that_starts_after_its_links_is_told_and_tells() -> 
 
 
 async def test_ac52_an_actor_has_others_neither_join_nor_leave_nor_do_nodes() -> None:
-    async with systems(2) as (those, _):
+    async with systems(2) as world:
+        those = world.all
         await those[0].spawn(Shard, name="s")
         await all_see(those, "s")
         (ref,) = those[1].groups.members(GROUP)
@@ -107,7 +104,8 @@ async def test_ac52_an_actor_has_others_neither_join_nor_leave_nor_do_nodes() ->
 
 
 async def test_ac52_what_an_actor_says_after_it_has_joined_or_left_finds_it_so() -> None:
-    async with systems(2) as (those, _):
+    async with systems(2) as world:
+        those = world.all
         shard = await those[1].spawn(Shard, "", name="s", on="n0")
         for _ in range(20):
             await shard.ask(Shard.join, "late")
@@ -131,7 +129,8 @@ class Mourner(ap.Actor):
 
 
 async def test_ac52_a_member_that_ends_has_left_before_its_end_is_told() -> None:
-    async with systems(2) as (those, _):
+    async with systems(2) as world:
+        those = world.all
         shard = await those[0].spawn(Shard, name="s")
         await all_see(those, "s")
         (ref,) = those[1].groups.members(GROUP)
@@ -144,7 +143,8 @@ async def test_ac52_a_member_that_ends_has_left_before_its_end_is_told() -> None
 
 
 async def test_ac52_the_members_of_a_node_that_is_lost_have_left_before_their_ends_are_told() -> None:
-    async with systems(3) as (those, nodes):
+    async with systems(3) as world:
+        those = world.all
         for number in (0, 1):
             await those[2].spawn(Shard, name=f"c-{number}")
         await those[0].spawn(Shard, name="a")
@@ -156,7 +156,7 @@ async def test_ac52_the_members_of_a_node_that_is_lost_have_left_before_their_en
         await until(lambda: lost.asked)  # type: ignore[attr-defined]  # a reference to another node counts them
         members, changes = those[0].groups.monitor(GROUP)
         assert len(members) == 3
-        nodes.nodes[0].links[nodes.nodes[2].id].close("for the test")
+        world.nodes[0].links[world.nodes[2].id].close("for the test")
         assert names(those[0]) == ["a"]
         with pytest.raises(ap.NodeDown):
             await asking
@@ -170,7 +170,8 @@ async def test_ac52_the_members_of_a_node_that_is_lost_have_left_before_their_en
 
 
 async def test_ac53_a_monitor_gets_what_happens_on_other_nodes_once() -> None:
-    async with systems(2) as (those, _):
+    async with systems(2) as world:
+        those = world.all
         await those[0].spawn(Shard, name="early")
         await all_see(those, "early")
         members, changes = those[1].groups.monitor(GROUP)

@@ -18,7 +18,8 @@ import actorpar as ap
 from actorpar.flow.router import Choice
 from tests.nodes.meshed import until
 from tests.remote.shards import GROUP, KEYS, Shard
-from tests.remote.test_groups import all_see, systems
+from tests.remote.systems import systems
+from tests.remote.test_groups import all_see
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +29,8 @@ def router_of(system: ap.ActorSystem, choice: Choice = "round_robin") -> ap.Rout
 
 
 async def test_members_of_all_nodes_have_their_turns() -> None:
-    async with systems(3) as (those, _):
+    async with systems(3) as world:
+        those = world.all
         for number, system in enumerate(those):
             await system.spawn(Shard, name=f"s-{number}")
         await all_see(those, "s-0", "s-1", "s-2")
@@ -42,7 +44,8 @@ async def test_members_of_all_nodes_have_their_turns() -> None:
 
 
 async def test_all_members_are_told_once_by_a_broadcast() -> None:
-    async with systems(2) as (those, _):
+    async with systems(2) as world:
+        those = world.all
         shards = [await system.spawn(Shard, name=f"s-{number}") for number, system in enumerate(those)]
         await shards[0].ask(Shard.join, GROUP)
         await all_see(those, "s-0", "s-0", "s-1")
@@ -53,7 +56,8 @@ async def test_all_members_are_told_once_by_a_broadcast() -> None:
 
 
 async def test_the_load_of_a_member_elsewhere_is_what_is_asked_from_here() -> None:
-    async with systems(2) as (those, _):
+    async with systems(2) as world:
+        those = world.all
         shards = [await those[1].spawn(Shard, name=f"s-{number}") for number in range(3)]
         await all_see(those, "s-0", "s-1", "s-2")
         router = router_of(those[0], "least_loaded")
@@ -73,7 +77,8 @@ async def test_the_load_of_a_member_elsewhere_is_what_is_asked_from_here() -> No
 
 
 async def test_a_key_has_the_same_member_on_every_node() -> None:
-    async with systems(3) as (those, _):
+    async with systems(3) as world:
+        those = world.all
         for system in those:
             for number in range(2):
                 await system.spawn(Shard, name=f"{system.name}-{number}")
@@ -86,7 +91,8 @@ async def test_a_key_has_the_same_member_on_every_node() -> None:
 
 
 async def test_members_of_one_name_share_its_keys_alike_on_every_node() -> None:
-    async with systems(3) as (those, _):
+    async with systems(3) as world:
+        those = world.all
         for system in those:
             await system.spawn(Shard, name="same")
         await until(lambda: all(len(system.groups.members(GROUP)) == 3 for system in those))
@@ -103,7 +109,8 @@ async def test_members_of_one_name_share_its_keys_alike_on_every_node() -> None:
 
 
 async def test_a_name_that_comes_after_the_join_moves_no_key() -> None:
-    async with systems(2) as (those, _):
+    async with systems(2) as world:
+        those = world.all
         shards = [await those[0].spawn(Shard) for _ in range(4)]
         await until(lambda: len(those[1].groups.members(GROUP)) == 4)
         for number, shard in enumerate(shards):
@@ -113,8 +120,28 @@ async def test_a_name_that_comes_after_the_join_moves_no_key() -> None:
             assert await router_of(those[1]).by_key(key).ask(Shard.note, "x") == here
 
 
+async def test_a_supervised_shard_whose_node_is_lost_has_its_keys_on_another_node() -> None:
+    async with systems(3, labels=("shards",)) as world:
+        names = [f"s-{number}" for number in range(4)]
+        children = [ap.child(Shard, name=name, id=name, on="shards") for name in names]
+        await world.here.spawn(ap.Supervisor, ap.one_for_one(*children, intensity=9))
+        await all_see(world.all, *names)
+        router = router_of(world.here)
+        before = [await router.by_key(key).ask(Shard.note, "x") for key in range(40)]
+        assert len(set(before)) == 4
+        _, changes = world.here.groups.monitor(GROUP)
+        await world.lose(1)
+        change = await changes.receive()
+        assert not change.joined
+        assert len(change.refs) == 2
+        await all_see(world.all[::2], *names)
+        assert [await router.by_key(key).ask(Shard.note, "x") for key in range(40)] == before
+        changes.close()
+
+
 async def test_without_a_member_on_any_node_there_is_a_clear_error() -> None:
-    async with systems(2) as (those, _):
+    async with systems(2) as world:
+        those = world.all
         shard = await those[0].spawn(Shard, name="s")
         await all_see(those, "s")
         await those[0].stop(shard)
