@@ -121,9 +121,17 @@ class ActorRef(Generic[A_co]):
 
 
 class AwayRef(ActorRef[A_co]):
-    """An actor on another node, as links, monitors, guards and forwarding see it; what it does is remote/ref.py's."""
+    """An actor on another node, as links, monitors, guards, forwarding and routers see it; what it does is
+    remote/ref.py's.
+
+    id     16 bytes that no other actor has
+    asked  how many asks from here it has not answered yet
+    """
 
     __slots__ = ()
+
+    id: bytes
+    asked: int
 
     def add_done_callback(self, callback: Callable[[Any], object]) -> None:
         """Call back once, with something that `reason_of` understands, when it has ended; soon, if it has."""

@@ -67,16 +67,15 @@ def cell_of(ref: object) -> Cell:
 
     found = addressee_of(ref)
     if not isinstance(found, Cell):
-        raise InvalidActor(f"{ref!r} is on another node, and this is for actors of this one")
+        raise InvalidActor(f"{ref!r} is an actor of another node: this can be done only there")
     return found
 
 
 def addressee_of(ref: object) -> Cell | AwayRef[Any]:
     """Whom a reference leads to, here or on another node; InvalidActor for anything else."""
-    from .cell import Cell
+    found = ref.cell if isinstance(ref, Timed) else ref
+    if isinstance(found, ActorRef):  # nothing else is a reference; an import would double what this costs
+        return found  # type: ignore[return-value]
     from .errors import InvalidActor
 
-    found = ref.cell if isinstance(ref, Timed) else ref
-    if isinstance(found, Cell | AwayRef):
-        return found
     raise InvalidActor(f"{ref!r} is no reference to an actor")

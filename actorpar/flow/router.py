@@ -13,12 +13,13 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, TypeVar, get_args, overload
 
 from ..actors.actor import Actor
+from ..actors.cell import Cell
 from ..actors.errors import ActorError, InvalidActor
 from ..actors.ref import ActorRef
 from ..actors.registry import checked_name
 from ..actors.reply import Reply
 from ..actors.states import BUSY
-from ..actors.timed import cell_of
+from ..actors.timed import addressee_of
 
 if TYPE_CHECKING:
     from ..system import ActorSystem
@@ -41,17 +42,19 @@ class Router(Generic[A_co]):
     """Sends each message to one of several actors: `Router([a, b, c])`, or `Router.of_group(system, "rooms", Room)`.
 
     choice  "round_robin": by turns; "least_loaded": to the one with the fewest messages waiting and in hand, where
-            several have equally few by turns
+            several have equally few by turns; of a member on another node only what is asked from here, and not
+            answered yet, is known
 
     Members that have ended are passed over. `by_key` chooses by a key instead. A list keeps the references that it was
-    given, which a restart makes useless (AC-45); a group follows joins, leaves and ends by itself.
+    given, which a restart makes useless (AC-45); a group follows joins, leaves and ends by itself, those on other nodes
+    included.
     Raises InvalidActor for members that are no references.
     """
 
     def __init__(self, members: Iterable[ActorRef[A_co]], *, choice: Choice = "round_robin") -> None:
         fixed = tuple(members)
         for ref in fixed:
-            cell_of(ref)
+            addressee_of(ref)
         self._name = f"a router of {len(fixed)} actors"
         self._members: Callable[[], tuple[ActorRef[Any], ...]] = lambda: fixed
         self._choice = _checked(choice)
@@ -94,14 +97,20 @@ class Router(Generic[A_co]):
         """The member for a key, a str, bytes or an int: the same for equal keys, in every process and on every machine.
 
         When a member leaves only its keys move, evenly to the others; when one joins it takes its share of each
-        (rendezvous hashing by the names of the members, so give them names). Costs one hash for each member.
-        Raises NoMembers.
+        (rendezvous hashing by the names of the members, so give them names, on each node others). Several of one name
+        share the keys of that name. Costs one hash for each member. Raises NoMembers.
         """
         text = _bytes(key)
-        members = self.members
-        if not members:
+        most, chosen = b"", []
+        for ref in self.members:
+            weight = _weight(text, _name(ref).encode())
+            if weight > most:
+                most, chosen = weight, [ref]
+            elif weight == most:
+                chosen.append(ref)
+        if not chosen:
             raise self._nobody()
-        return max(members, key=lambda ref: blake2b(text, digest_size=8, key=_fixed(ref.name)).digest())
+        return chosen[0] if len(chosen) == 1 else max(chosen, key=lambda ref: _weight(text, _id(ref)))
 
     @overload
     async def ask(
@@ -140,6 +149,10 @@ class Router(Generic[A_co]):
         """Send to the member that is next; wait while its mailbox is full. Raises NoMembers, ActorDead."""
         await self.choose().send(method, *args, **kwargs)
 
+    def broadcast(self, method: Callable[Concatenate[A_co, P], object], /, *args: P.args, **kwargs: P.kwargs) -> int:
+        """Tell all members, each once however often it joined. How many were told; for the rest it is a dead letter."""
+        return sum(ref.tell(method, *args, **kwargs) for ref in dict.fromkeys(self.members))
+
     def _nobody(self) -> NoMembers:
         return NoMembers(f"{self._name} has no member that is alive")
 
@@ -154,9 +167,26 @@ def _checked(choice: Choice) -> Choice:
 
 
 def _load(ref: ActorRef[Any]) -> int:
-    """How many messages an actor has, the one in hand included."""
-    cell = cell_of(ref)
-    return len(cell) + (cell.state == BUSY)
+    """How many messages an actor has, the one in hand included; on another node, how many asks from here it has."""
+    actor = addressee_of(ref)
+    return len(actor) + (actor.state == BUSY) if isinstance(actor, Cell) else actor.asked
+
+
+def _name(ref: ActorRef[Any]) -> str:
+    """The name of an actor, as every node knows it."""
+    actor = addressee_of(ref)
+    if isinstance(actor, Cell) and (hub := actor.dispatcher.system.remote) is not None:
+        return hub.label_of(actor)
+    return actor.name
+
+
+def _id(ref: ActorRef[Any]) -> bytes:
+    """What tells an actor from others of its name, the same on every node."""
+    actor = addressee_of(ref)
+    if not isinstance(actor, Cell):
+        return actor.id
+    hub = actor.dispatcher.system.remote
+    return b"%d" % actor.serial if hub is None else hub.id_of(actor)
 
 
 def _bytes(key: Key) -> bytes:
@@ -170,7 +200,7 @@ def _bytes(key: Key) -> bytes:
     raise InvalidActor(f"a router chooses by a str, bytes or an int, not by {key!r}")
 
 
-def _fixed(name: str) -> bytes:
-    """The name of a member as a key of the hash, which takes 64 bytes."""
-    text = name.encode()
-    return text if len(text) <= 64 else blake2b(text, digest_size=64).digest()
+def _weight(text: bytes, member: bytes) -> bytes:
+    """How much a key is drawn to a member; the key of the hash takes 64 bytes."""
+    member = member if len(member) <= 64 else blake2b(member, digest_size=64).digest()
+    return blake2b(text, digest_size=8, key=member).digest()

@@ -25,6 +25,7 @@ from ..nodes.codec.signature import Signature
 from ..nodes.errors import CodecError, NodeDown, NodeError, NotImportable, RemoteError
 from ..nodes.node import GUEST
 from . import messages as m
+from .groups import GroupsOfNodes
 from .naming import is_actor, name_of_class, resolve
 from .question import SETTLED, Question, Relay
 from .reasons import error_of, reason_of, told
@@ -64,6 +65,7 @@ class Hub:
         self.survey = Survey(system, node)
         self.cells: dict[bytes, Cell] = {}
         self._ids: weakref.WeakKeyDictionary[Cell, bytes] = weakref.WeakKeyDictionary()
+        self._labels: weakref.WeakKeyDictionary[Cell, str] = weakref.WeakKeyDictionary()
         self._refs: weakref.WeakValueDictionary[tuple[bytes, bytes], RemoteRef] = weakref.WeakValueDictionary()
         self._watched: dict[tuple[bytes, bytes], RemoteRef] = {}
         self.questions: dict[int, Question] = {}
@@ -74,6 +76,7 @@ class Hub:
         node.references = self
         node.on_call = self._called
         node.watch_links(self._link_down)
+        self.groups = GroupsOfNodes(self)
 
     # -- references, as they cross links
 
@@ -86,7 +89,9 @@ class Hub:
             return m.describe(reference.node, reference.id, name_of_class(kind.cls), label)
         if not isinstance(reference, Cell):
             raise CodecError(f"{reference!r} is no reference to an actor")
-        return m.describe(self.node.id, self.id_of(reference), name_of_class(reference.kind.cls), reference.name)
+        return m.describe(
+            self.node.id, self.id_of(reference), name_of_class(reference.kind.cls), self.label_of(reference)
+        )
 
     def id_of(self, cell: Cell) -> bytes:
         """The id under which other nodes know an actor of this one."""
@@ -96,6 +101,10 @@ class Hub:
             self.cells[known] = cell
             self.serving.on_end(cell, lambda: self.cells.pop(known, None))
         return known
+
+    def label_of(self, cell: Cell) -> str:
+        """The name under which other nodes know an actor of this one: the one that it had at the first telling."""
+        return self._labels.setdefault(cell, cell.name)
 
     def accept(self, declared: Any, data: bytes, peer: Peer) -> ActorRef[Any]:
         """The reference that another node has described. CodecError."""
@@ -109,8 +118,8 @@ class Hub:
         if known is not None and known.kind.cls is not Unknown:
             return known
         args = get_args(declared)
-        cls = args[0] if args and is_actor(args[0]) else self._class(name)
-        return self._ref(node, id, cls, label)
+        cls = args[0] if args and is_actor(args[0]) else self.class_named(name)
+        return self.reference(node, id, cls, label)
 
     def peer_of(self, link: Link, data: bytes) -> RemoteRef:
         """The actor of another node that it says is linked to one here, whatever its class. CodecError."""
@@ -118,12 +127,13 @@ class Hub:
         if node != link.node:
             raise CodecError(f"{link.name} speaks for an actor of another node")
         try:
-            cls = self._class(name)
+            cls = self.class_named(name)
         except CodecError:
             cls = Unknown
-        return self._ref(node, id, cls, label)
+        return self.reference(node, id, cls, label)
 
-    def _ref(self, node: bytes, id: bytes, cls: type[Actor], label: str) -> RemoteRef:
+    def reference(self, node: bytes, id: bytes, cls: type[Actor], label: str) -> RemoteRef:
+        """The one reference to an actor of another node."""
         ref = self._refs.get((node, id))
         if ref is None:
             ref = self._refs[node, id] = RemoteRef(self, node, id, kind_of(cls), label)
@@ -135,14 +145,16 @@ class Hub:
         """A reference has come as an argument of this process."""
         self._refs[ref.node, ref.id] = ref
 
-    def _class(self, name: str) -> Any:
+    def class_named(self, name: str) -> type[Actor]:
+        """The Actor class of a name, if this node serves it. CodecError."""
         try:
             found = resolve(name, self.served)
         except NotImportable as error:
             raise CodecError(str(error)) from None
         if not is_actor(found):
             raise CodecError(f"{name} is no Actor class")
-        return found
+        cls: type[Actor] = found
+        return cls
 
     # -- where things run
 
@@ -300,6 +312,8 @@ class Hub:
                     ref.room(envelope.messages)
             case m.Figures():
                 self.survey.told(link, envelope)
+            case m.WhoIsIn() | m.Everyone() | m.Joins() | m.Leaves():
+                self.groups.heard(link, envelope)
             case m.Down():
                 key = (link.node, envelope.actor)
                 ref = self._watched.pop(key, None) or self._refs.get(key)
@@ -339,6 +353,7 @@ class Hub:
             question.settle(None, error)
 
     def _link_down(self, link: Link, error: NodeDown) -> None:
+        self.groups.link_down(link)
         for question in [each for each in self.questions.values() if each.node == link.node]:
             self.questions.pop(question.op, None)
             self.give(question, NodeDown(f"{question.target}: {error}", node=link.name))

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
+from ..actors.registry import NAME
 from ..nodes.errors import CodecError, ProtocolError
 from ..nodes.foreign import one_line
 
@@ -19,6 +20,11 @@ LANE: Final = 1 << 31
 #: What is counted and what is measured: numbers that can be shown, and no NaN.
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Measure = Annotated[float, msgspec.Meta(ge=0.0, le=1e15)]
+#: The name of a group, the id of an actor, the name of an actor or of its class, and how often it has joined.
+GroupName = Annotated[str, msgspec.Meta(pattern=rf"\A{NAME.pattern}\Z")]
+ActorId = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+ShortText = Annotated[str, msgspec.Meta(max_length=1000)]
+Times = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Envelope(msgspec.Struct, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
@@ -181,6 +187,40 @@ class Stop(Envelope, tag=24):
     why: Why | None = None
 
 
+class Membership(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True, gc=False):
+    """An actor of the node that says this is in a group, so many times; `cls` names its class."""
+
+    group: GroupName
+    actor: ActorId
+    cls: ShortText
+    name: ShortText
+    times: Times
+
+
+class WhoIsIn(Envelope, tag=40):
+    """Tell which of your actors are in groups: answer with Everyone."""
+
+
+class Everyone(Envelope, tag=41):
+    """These are; others that were told before are not. More may come as Joins."""
+
+    memberships: tuple[Membership, ...]
+
+
+class Joins(Envelope, tag=42):
+    """These are now, too."""
+
+    memberships: tuple[Membership, ...]
+
+
+class Leaves(Envelope, tag=43):
+    """The actor has left the group, so many times."""
+
+    group: GroupName
+    actor: ActorId
+    times: Times
+
+
 class Look(Envelope, tag=30):
     """Somebody looks at the nodes of the system: answer with Figures."""
 
@@ -212,9 +252,10 @@ class Figures(Envelope, tag=31):
     python: str
 
 
+OfGroups: TypeAlias = WhoIsIn | Everyone | Joins | Leaves
 AnyEnvelope: TypeAlias = (
     Spawn | Started | Returned | Failed | Cancel | Ended | Kept | Tell | Ask | Room | Watch | Unwatch | Down | Bind
-    | Unbind | Stop | Look | Figures
+    | Unbind | Stop | Look | Figures | OfGroups
 )  # fmt: skip
 
 #: What bytes that are no message make msgspec raise.

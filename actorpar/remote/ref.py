@@ -43,7 +43,7 @@ class Unknown(Actor):
 class RemoteRef(AwayRef[Any]):
     """One incarnation of an actor on another node."""
 
-    __slots__ = ("__weakref__", "_door", "credit", "hub", "id", "kind", "label", "node", "reason", "watchers")
+    __slots__ = ("__weakref__", "_door", "asked", "credit", "hub", "id", "kind", "label", "node", "reason", "watchers")
 
     def __init__(self, hub: Hub, node: bytes, id: bytes, kind: Kind, label: str) -> None:
         self.hub = hub
@@ -52,6 +52,7 @@ class RemoteRef(AwayRef[Any]):
         self.kind = kind
         self.label = label
         self.credit = WINDOW
+        self.asked = 0  # asks from here that are not answered yet
         self.reason: Reason | None = None  # how it ended, once that is known
         self.watchers: list[Callable[[RemoteEnd], object]] = []
         self._door: Any = None  # the sending side of a channel, for those who wait for room
@@ -113,6 +114,7 @@ class RemoteRef(AwayRef[Any]):
         count = len(args) if not kwargs else _count(message, args, kwargs)
         question = self.hub.question(self, message)
         deadlines = self.hub.system.dispatcher.deadlines
+        self.asked += 1
         try:
             link.call(m.LANE, m.pack(m.Ask(question.op, self.id, message.name, seconds, count, names), body), buffers)
             if seconds is not None:
@@ -120,6 +122,7 @@ class RemoteRef(AwayRef[Any]):
             if await question.wait():
                 return question.value
         finally:
+            self.asked -= 1
             if seconds is not None:
                 deadlines.clear(question, seconds)
             self.hub.forget(question)

@@ -23,6 +23,8 @@ import msgspec
 
 import actorpar as ap
 from actorpar.channels import env
+from actorpar.nodes.door import member_of
+from actorpar.nodes.events import NodeUp
 from actorpar.nodes.link import Link
 from actorpar.nodes.node import Node
 from actorpar.nodes.protocol import frame as frames
@@ -153,7 +155,9 @@ class Target:
         reader = FrameReader()
         reader.begin(link.inbound)
         hello = handshake.decode(handshake.encode(node.hello(bytes(16), fresh=True)))
-        link.attach(Wire(), reader, msgspec.structs.replace(hello, node=PEER, name="peer"))  # type: ignore[arg-type]
+        hello = msgspec.structs.replace(hello, node=PEER, name="peer")
+        link.attach(Wire(), reader, hello)  # type: ignore[arg-type]
+        node._publish(NodeUp(member_of(hello)))
         self.ends = self._ends(link)
 
     def _leave(self) -> None:
@@ -192,7 +196,7 @@ class Target:
     def _is_clean(self) -> None:
         node, table = self.node, self.node.table
         early = [peer for peer, _ in table._early.values() if peer is self.link]
-        left = [*node.links, *self.link.ends.items(), *table._expected.items(), *early]
+        left = [*node.links, *self.link.ends.items(), *table._expected.items(), *early, *self.system.groups.names()]
         for each in (node.members, node._down, table._early, table._expected, node.links):
             each.clear()
         node._loopback = None  # an end that was told to open here waits there
@@ -251,7 +255,9 @@ def seeds(target: Target) -> list[bytes]:
     told = _pack([moving.SENDER, b"c" * 16, b"d" * 16, PEER, 1, 4, "wait", "x", "int", 0, False])
     found.append(b"\1" + record(frames.ITEMS, _pack([msgspec.msgpack.Ext(3, b"e" + told)]), 15))
     body = _pack([[1]])
+    member = m.Membership("desks", b"d" * 16, f"{Desk.__module__}:Desk", "desk", 2)
     for envelope in (
+        *(m.WhoIsIn(), m.Everyone((member,)), m.Joins((member, member)), m.Leaves("desks", member.actor, 1)),
         *(m.Spawn(1, f"{double.__module__}:double", None, False, 1, ()), m.Tell(target.actor, "note", 1, ())),
         *(m.Ask(2, target.actor, "add", 5.0, 1, ()), m.Watch(target.actor), m.Room(target.actor, 3), m.Cancel(1)),
         *(m.Failed(1, "start", "E", "m"), m.Returned(1), m.Down(b"x" * 16, m.Why("error", "", ("E", "e")))),

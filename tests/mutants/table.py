@@ -10,6 +10,7 @@ from .endings import ENDINGS
 from .ends_away import ENDS_AWAY
 from .flow import FLOW
 from .links import LINKS
+from .membership import MEMBERSHIPS
 from .memory import MEMORY
 from .mutant import Mutant
 from .restarting import RESTARTING
@@ -26,5 +27,6 @@ MUTANTS: list[Mutant] = [
     *ENDS_AWAY,
     *LINKS,
     *MEMORY,
+    *MEMBERSHIPS,
     *ACROSS,
 ]
