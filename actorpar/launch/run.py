@@ -23,11 +23,15 @@ from .hosts import Hosts
 from .options import add_common, count, make_node, run_to_code
 from .output import Output
 
+#: The label of the nodes that are started on this host.
+WORKER = "worker"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_common(parser)
-    parser.add_argument("--nodes", type=count, default=0, metavar="N", help="start N more nodes on this host")
+    more = f"start N more nodes on this host, with the label {WORKER}"
+    parser.add_argument("--nodes", type=count, default=0, metavar="N", help=more)
     parser.add_argument("--config", metavar="FILE", help="start the nodes that this nodes.toml names, on their hosts")
 
 
@@ -56,7 +60,7 @@ async def _controlled(options: argparse.Namespace) -> None:
         await _link(node, options)
         if options.nodes:
             await node.listen(f"unix:{folder}/controller.sock")
-            await children.start(options.nodes)
+            await children.start(options.nodes, labels=(WORKER,))
         if others is not None:
             await others.start()
         runtime.provide(node, application.modules())

@@ -106,6 +106,11 @@ async def told_names() -> None:
         print("names", *(node.name for node in nodes), flush=True)
 
 
+async def told_labels() -> None:
+    async with ap.ActorSystem() as system:
+        print("labels", *sorted({label for node in system.nodes for label in node.labels}), flush=True)
+
+
 class Careful(ap.Actor):
     """Its node is told to end while it handles a message."""
 

@@ -155,6 +155,10 @@ def test_a_node_that_serves_has_the_cores_that_it_may_use(
     assert next(line for line in served[0].stdout if "bounded" in line) == f"bounded {cores.share(1)}\n"
 
 
+def test_the_nodes_of_this_host_have_a_label_to_be_placed_by() -> None:
+    assert run("run", f"{APP}:told_labels", "--nodes", "2").stdout == "labels worker\n"
+
+
 def test_a_node_joins_all_that_it_is_told_to(served: list[subprocess.Popen[str]]) -> None:
     """One of them is still to come."""
     alpha = serve(served, "--name", "alpha", "--listen", "tcp://127.0.0.1:0")
