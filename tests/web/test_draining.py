@@ -187,11 +187,10 @@ app.on_startup.append(open_shops)
 """
 WITH_OURS = "web.serve(app, port=0)\nprint('over')"
 WITH_THEIRS = """
-async def ready(app):
+def listens(_):  # told when it does, not before: a signal in between would leave the socket open
     print("http://ready", flush=True)
 
-app.on_startup.append(ready)
-http.run_app(app, host="127.0.0.1", port=0, print=None, handler_cancellation=True)
+http.run_app(app, host="127.0.0.1", port=0, print=listens, handler_cancellation=True)
 print("over")
 """
 
