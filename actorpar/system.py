@@ -278,6 +278,8 @@ class ActorSystem:
                 await self._end_actors()
             finally:
                 await self._owned.__aexit__(None, None, None)
+                if self.remote is not None:
+                    self.remote.close()
 
     async def _end_actors(self) -> None:
         """Stop the actors, the last first; a cancellation meanwhile hurries them."""

@@ -147,9 +147,10 @@ class Node:
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 
-    def watch_links(self, watcher: Callable[[Link, NodeDown], object]) -> None:
-        """Call back with every link that is down, before the ends on it learn it."""
+    def watch_links(self, watcher: Callable[[Link, NodeDown], object]) -> Callable[[], None]:
+        """Call back with every link that is down, before the ends on it learn it, until what this returns is called."""
         self._lost_watchers.append(watcher)
+        return lambda: self._lost_watchers.remove(watcher)
 
     # -- links
 
@@ -301,7 +302,7 @@ class Node:
         """A link is down for good: everybody here learns it, and the other nodes."""
         if self.links.get(link.node) is link:
             del self.links[link.node]
-        for watcher in self._lost_watchers:
+        for watcher in list(self._lost_watchers):
             watcher(link, error)
         self.table.on_lost(link, error)
         member = self.members.pop(link.node, None)

@@ -37,7 +37,7 @@ class GroupsOfNodes:
         self._node = hub.node
         self._memberships = Memberships()
         self._groups.on_own = self._own_changed
-        self._node.watch(self._happened)
+        self.unwatch = self._node.watch(self._happened)
         for node, member in list(self._node.members.items()):
             if node in self._node.links and self._node.links[node].connections:
                 self._happened(NodeUp(member))

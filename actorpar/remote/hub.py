@@ -75,8 +75,15 @@ class Hub:
         self._turns: dict[str, int] = {}
         node.references = self
         node.on_call = self._called
-        node.watch_links(self._link_down)
+        self._unwatch = node.watch_links(self._link_down)
         self.groups = GroupsOfNodes(self)
+
+    def close(self) -> None:
+        """The system has ended: another one may have the node. Until then this one says that its actors are dead."""
+        if self.node.references is self:
+            self.node.references = None
+            for unwatch in (self._unwatch, self.groups.unwatch, self.survey.unwatch):
+                unwatch()
 
     # -- references, as they cross links
 

@@ -51,7 +51,7 @@ class Survey:
         self._system = system
         self._asked: dict[bytes, float] = {}
         self._answers: dict[bytes, Answer] = {}
-        node.watch(self._happened)
+        self.unwatch = node.watch(self._happened)
 
     def look(self) -> None:
         """Ask all nodes for their figures; `answer` has them when they have come."""

@@ -111,6 +111,12 @@ async def told_labels() -> None:
         print("labels", *sorted({label for node in system.nodes for label in node.labels}), flush=True)
 
 
+async def twice() -> None:
+    for _ in range(2):
+        async with ap.ActorSystem() as system:
+            print("nodes", len(system.nodes), flush=True)
+
+
 class Careful(ap.Actor):
     """Its node is told to end while it handles a message."""
 

@@ -159,6 +159,10 @@ def test_the_nodes_of_this_host_have_a_label_to_be_placed_by() -> None:
     assert run("run", f"{APP}:told_labels", "--nodes", "2").stdout == "labels worker\n"
 
 
+def test_a_second_system_of_a_program_has_the_nodes_that_the_first_one_had() -> None:
+    assert run("run", f"{APP}:twice", "--nodes", "1").stdout == "nodes 1\nnodes 1\n"
+
+
 def test_a_node_joins_all_that_it_is_told_to(served: list[subprocess.Popen[str]]) -> None:
     """One of them is still to come."""
     alpha = serve(served, "--name", "alpha", "--listen", "tcp://127.0.0.1:0")
