@@ -25,11 +25,11 @@ def _program() -> Path:
     return program
 
 
-def sockets(size: int, *, acknowledged: bool) -> Trial:
-    """So many bytes an item, each answered with one byte if told so."""
+def sockets(size: int, *, acknowledged: bool, tcp: bool) -> Trial:
+    """So many bytes an item, each answered with one byte if told so; over loopback, or two Unix sockets."""
 
     def trial(items: int, _: LoopFactory) -> Sample:
-        words = [str(_program()), str(items), str(size), str(int(acknowledged))]
+        words = [str(_program()), str(items), str(size), str(int(acknowledged)), str(int(tcp))]
         done = subprocess.run(words, check=True, capture_output=True, text=True)
         seconds = float(done.stdout)
         return Sample(items, math.nan, seconds, seconds / items)

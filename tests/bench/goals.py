@@ -105,7 +105,7 @@ GOALS = (
     ),
     Goal("pipeline across nodes", "two stages on two nodes", "direct link", {UVLOOP: 1 / 0.9}),
     Goal("link, 16 MiB", "actorpar, pipe, one copy", "C sockets", {UVLOOP: 0.7}),
-    Goal("link, 16 MiB", "actorpar, TCP", "C sockets", {UVLOOP: 1.1}),
+    Goal("link, 16 MiB", "actorpar, TCP, between hosts", "C sockets, TCP", {UVLOOP: 1.1}),
     Goal("link, 16 MiB", "actorpar, pipe, empty_shared", None, {UVLOOP: 100e-6}, "each", "us"),
     *(
         Goal(f"downloads, {size} files", "actorpar fetch", "aiohttp + semaphore, uvloop", {NO_LOOP: 1.05})

@@ -85,13 +85,17 @@ def pinned(core: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _far_node(name: str, sock: socket.socket | None, joins: str, listens: str, keys: str, core: int | None) -> None:
+def _far_node(
+    name: str, sock: socket.socket | None, joins: str, listens: str, keys: str, core: int | None, apart: bool
+) -> None:
     pin(core)
 
     async def main() -> None:
         lost = asyncio.Event()
         credentials = Certificates(Path(keys)) if keys else None
         async with Node(name, credentials=credentials) as node, ap.ActorSystem(name, node=node, serves=SERVES):
+            if apart:
+                node.host = "another host"  # so it says; nodes of two hosts lend each other no memory
             node.watch(lambda event: lost.set() if isinstance(event, NodeLost) and event.node.name == "near" else None)
             if listens:
                 await node.listen(listens)
@@ -102,8 +106,13 @@ def _far_node(name: str, sock: socket.socket | None, joins: str, listens: str, k
 
 
 @asynccontextmanager
-async def linked(kind: str, *, names: tuple[str, ...] = ("far",), core: int | None = None) -> AsyncIterator[Any]:
-    """A system, "near", that is linked to other processes, and they to each other: over a pipe only one."""
+async def linked(
+    kind: str, *, names: tuple[str, ...] = ("far",), core: int | None = None, apart: bool = False
+) -> AsyncIterator[Any]:
+    """A system, "near", that is linked to other processes, and they to each other: over a pipe only one.
+
+    With `apart` nothing goes by shared memory, as between hosts.
+    """
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ap-"))
         keys = dict.fromkeys(("near", *names), "")
@@ -117,7 +126,7 @@ async def linked(kind: str, *, names: tuple[str, ...] = ("far",), core: int | No
             processes = [
                 _context.Process(
                     target=_far_node,
-                    args=(name, theirs, joins, listens[name] if len(names) > 1 else "", keys[name], core),
+                    args=(name, theirs, joins, listens[name] if len(names) > 1 else "", keys[name], core, apart),
                 )
                 for name in names
             ]

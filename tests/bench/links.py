@@ -25,9 +25,10 @@ LARGE = 16 << 20
 CAPACITY = 1024
 BATCH = 64
 MANY, STREAMS, TLS_STREAMS = "actorpar, pipe, send_many", "asyncio streams", "asyncio streams, TLS"
-ZMQ, SOCKETS, MP_PIPE = "pyzmq asyncio", "C sockets", "multiprocessing.Pipe"
+ZMQ, MP_PIPE = "pyzmq asyncio", "multiprocessing.Pipe"
+SOCKETS, TCP_SOCKETS = "C sockets", "C sockets, TCP"
 C = "tests.bench.c_sockets"
-ONE_COPY, NO_COPY = "actorpar, pipe, one copy", "actorpar, pipe, empty_shared"
+ONE_COPY, NO_COPY, APART = "actorpar, pipe, one copy", "actorpar, pipe, empty_shared", "actorpar, TCP, between hosts"
 
 _LENGTH = struct.Struct("<I")
 
@@ -110,12 +111,14 @@ async def consume_arrays(arrays: ap.Receiver[Any], done: ap.Sender[int]) -> None
     await done.send(total)
 
 
-def _arrays(kind: str, shared: bool) -> Trial:
+def _arrays(kind: str, *, shared: bool = False, apart: bool = False) -> Trial:
+    """By shared memory, and then none by the link; `apart` all by the link."""
+
     async def main(items: int) -> Sample:
         np = peer("numpy")
         array = ap.empty_shared((LARGE,), "uint8") if shared else np.empty(LARGE, "uint8")
         array[:] = 7
-        async with linked(kind) as system:
+        async with linked(kind, apart=apart) as system:
             tx, rx = ap.open_channel[Any](2)
             done, says = ap.open_channel[int](1)
             await system.spawn(consume_arrays, rx, done, on="far")
@@ -128,9 +131,12 @@ def _arrays(kind: str, shared: bool) -> Trial:
             with tx, says:
                 for _ in range(2):  # the first ones map the memory
                     await one()
+                before, _ = system.traffic()["far"]
                 with Stopwatch() as watch:
                     for _ in range(items):
                         await one()
+                written = system.traffic()["far"][0] - before
+                expect("arrays by way of the link", written // LARGE, items if apart else 0)
                 tx.close()
                 expect("bytes", await says.receive(), LARGE * (items + 2))
             return sample(watch, items)
@@ -251,7 +257,7 @@ def _far_zmq(address: str, items: int) -> None:
             pull.close()
             push.close()
 
-    asyncio.run(main())
+    ap.run(main)
 
 
 def _zmq(items: int, loop_factory: LoopFactory) -> Sample:
@@ -274,8 +280,8 @@ def _zmq(items: int, loop_factory: LoopFactory) -> Sample:
 
     with tempfile.TemporaryDirectory() as folder:
         address = f"ipc://{folder}/zmq"
-        with process(_far_zmq, address, items):
-            return asyncio.run(main(address))
+        with process(_far_zmq, address, items), asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(main(address))
 
 
 def _far_pipe(pipe: Any, items: int) -> None:
@@ -297,11 +303,11 @@ def _mp_pipe(items: int, loop_factory: LoopFactory) -> Sample:
         return sample(watch, items)
 
 
-def _sockets(size: int, *, acknowledged: bool) -> Trial:
+def _sockets(size: int, *, acknowledged: bool, tcp: bool = False) -> Trial:
     def trial(items: int, loop_factory: LoopFactory) -> Sample:
         from .c_sockets import sockets
 
-        return sockets(size, acknowledged=acknowledged)(items, loop_factory)
+        return sockets(size, acknowledged=acknowledged, tcp=tcp)(items, loop_factory)
 
     return trial
 
@@ -320,9 +326,10 @@ def groups() -> list[Group]:
     there_and_back = (Case(STREAMS, _streams(echoes=True)), Case(PIPE, _round_trip))
     large = (
         Case(SOCKETS, _sockets(LARGE, acknowledged=True), needs=(C,)),
-        Case(ONE_COPY, _arrays(PIPE, shared=False), needs=("numpy",)),
+        Case(ONE_COPY, _arrays(PIPE), needs=("numpy",)),
         Case(NO_COPY, _arrays(PIPE, shared=True), needs=("numpy",)),
-        Case(TCP, _arrays(TCP, shared=False), needs=("numpy",)),
+        Case(TCP_SOCKETS, _sockets(LARGE, acknowledged=True, tcp=True), needs=(C,)),
+        Case(APART, _arrays(TCP, apart=True), needs=("numpy",)),
     )
     return [
         Group("link, 64 B one way", f"to a process that receives, capacity {CAPACITY}", 50_048, small, unit="us",

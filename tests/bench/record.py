@@ -16,7 +16,7 @@ from .goals import Verdict
 from .session import Result
 
 FORMAT = 1
-_PACKAGES = ("uvloop", "aiohttp", "anyio", "trio", "aiochan", "janus", "culsans", "pykka", "xoscar")
+_PACKAGES = ("uvloop", "aiohttp", "anyio", "trio", "aiochan", "janus", "culsans", "pykka", "xoscar", "pyzmq", "numpy")
 
 
 def surroundings() -> dict[str, Any]:

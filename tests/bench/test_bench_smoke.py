@@ -5,14 +5,19 @@ The cases check their own counts (WrongCount), so a sample means that all items 
 
 import argparse
 import json
+import shutil
+import sys
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+import actorpar as ap
 from actorpar.bench import add_arguments
 
-from . import record, report
-from .cases import BOTH_LOOPS, NO_LOOP, Group
+from . import across, links, record, report
+from .cases import BOTH_LOOPS, DEFAULT, NO_LOOP, UVLOOP, Case, Group
 from .catalogue import every_group, matching
 from .goals import GOALS, judge
 from .measure import Sample, Stopwatch, WrongCount, expect
@@ -27,6 +32,15 @@ TINY = {
     "memory of an idle actor": 100,
 }
 IN_PROCESS = [group for group in every_group() if group.loops == BOTH_LOOPS]
+OUTSIDE = {
+    "downloads, small files",
+    "downloads, large files",
+    "memory of an idle actor",
+    "import",
+    "pool, tasks of 1 ms",
+    "pool, overhead",
+}
+LINKS = [*links.groups(), *across.groups()]
 
 
 def run_tiny(group: Group, loop: str) -> Result:
@@ -48,22 +62,58 @@ def test_every_case_of_a_group_moves_all_its_items(group: Group, loop: str) -> N
             assert [sample.items for sample in result.samples[case.name]] == [result.items], case.name
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "downloads, small files",
-        "downloads, large files",
-        "memory of an idle actor",
-        "import",
-        "pool, tasks of 1 ms",
-        "pool, overhead",
-    ],
-)
+@pytest.mark.parametrize("name", sorted(OUTSIDE))
 def test_clients_imports_and_workers_run_in_processes_of_their_own(name: str) -> None:
     [group] = [group for group in every_group() if group.name == name]
     result = run_tiny(group, NO_LOOP)
     assert result.failed == {}
     assert set(result.samples) == {case.name for case in group.cases} - set(result.absent)
+
+
+@pytest.mark.parametrize("group", LINKS, ids=lambda group: group.name)
+def test_every_case_of_what_joins_processes_moves_all_its_items(group: Group) -> None:
+    pytest.importorskip("uvloop")
+    result = run_tiny(group, UVLOOP)
+    assert result.failed == {}
+    assert set(result.samples) == {case.name for case in group.cases} - set(result.absent)
+
+
+def test_every_group_is_run_here() -> None:
+    assert {group.name for group in every_group()} == {group.name for group in (*IN_PROCESS, *LINKS)} | OUTSIDE
+
+
+def test_a_case_without_a_compiler_is_left_out_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, links.C, raising=False)
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    events: list[Event] = []
+    case = Case("limit", lambda items, factory: Sample(items, 1, 1, 1), needs=(links.C,))
+    alternate(Group("g", "", 1, (case,)), DEFAULT, 1, 1, events.append)
+    assert events == [Event("limit", absent="no C compiler (cc)")]
+
+
+async def test_a_channel_that_is_starved_gives_no_figure() -> None:
+    with pytest.raises(across.Starved, match="one channel has had 0 items when another has had 800"):
+        await consume_from(4, fed=3)
+
+
+async def test_channels_that_all_get_their_share_give_a_figure() -> None:
+    assert await consume_from(4, fed=4) == 4 * 800
+
+
+async def consume_from(channels: int, fed: int) -> int:
+    """What the consumer of the row counts; it comes to an end by itself only where all channels are fed."""
+    pairs = [ap.open_channel[bytes](across.CAPACITY) for _ in range(channels)]
+    done, says = ap.open_channel[int](2)
+    with ExitStack() as ends:
+        for end in (done, says, *chain(*pairs)):
+            ends.enter_context(end)
+        async with ap.ProcessGroup() as group:
+            for tx, _ in pairs[:fed]:
+                group.spawn(across.feed, tx, 800, across.BATCH)
+            await across.consume_all([rx for _, rx in pairs], 800, done)
+        ready, total = await says.receive_many(2)
+    assert ready == 0
+    return total
 
 
 def test_every_goal_names_cases_that_exist() -> None:
