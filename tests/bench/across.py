@@ -84,7 +84,7 @@ class Starved(Exception):
 
 
 async def consume_all(ends: list[ap.Receiver[bytes]], each: int, done: ap.Sender[int]) -> None:
-    """Count what comes through each end; when the first has all, each other one must have an eighth of it."""
+    """Count what comes through each end; when the first has all, each other one must have had a batch."""
     counts = [0] * len(ends)
     await done.send(0)
 
@@ -93,7 +93,7 @@ async def consume_all(ends: list[ap.Receiver[bytes]], each: int, done: ap.Sender
             counts[place] += 1
             if counts[place] == each and max(counts[:place] + counts[place + 1 :], default=0) < each:
                 least = min(counts)
-                if least < each // 8:
+                if least < BATCH:
                     raise Starved(f"one channel has had {least} items when another has had {each}")
 
     async with ap.ProcessGroup() as group:
