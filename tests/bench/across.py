@@ -193,6 +193,6 @@ def groups() -> list[Group]:
               (Case(XOSCAR, _ask_xoscar, needs=("xoscar",)), Case(ASK, _ask)), unit="us", loops=(UVLOOP,)),
         Group("1 000 channels on one link", f"64 B, capacity {CAPACITY} each", EACH * MANY, channels, unit="us",
               least=EACH * MANY, loops=(UVLOOP,)),
-        Group("pipeline across nodes", f"64 B, three processes on {cores}", 50_000, stages, unit="us", least=100,
+        Group("pipeline across nodes", f"64 B, three processes on {cores}", 500_000, stages, unit="us", least=100,
               loops=(UVLOOP,)),
     ]  # fmt: skip
