@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .end import SHUT, End
 from .env import thread_id
-from .errors import ChannelError, ChannelFull
+from .errors import ChannelError, ChannelFull, EndOfChannel
 from .flavors.base import NO_WAITERS, Flavor
 from .process import Process, park, pause
 from .runqueue import current, sleep, waiter_here
@@ -168,8 +168,12 @@ class Sender(End, Generic[T_contra]):
         In this process it is there when `send` returns, and this returns at once. From another node it takes a round
         trip. Raises why the channel has ended, LinkLost among it; ChannelClosed. Cancelled, what was sent stays sent.
         """
-        self.core.check_loop()
-        await self.core.flush()
+        core = self.core
+        core.check_loop()
+        try:
+            await core.flush()
+        except EndOfChannel:  # this end was closed meanwhile, or given away
+            raise self.core.refusal() from None
 
     def reserve(self) -> Reservation[T_contra]:
         """`async with tx.reserve() as permit: permit.send(item)`: wait for a place, then send for certain (CH-55).

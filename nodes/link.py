@@ -282,13 +282,10 @@ class Link:
     def _deliver(self, messages: list[Message]) -> None:
         """ProtocolError. Any other failure is a fault of this node, and ends the link: half is not what was said."""
         try:
-            for kind, lane, body, buffers in messages:
+            for message in messages:
                 if self.is_down:
                     return
-                if kind == ITEMS and lane in self.ends:
-                    deliver(self._node, self.port, self.ends[lane], body, buffers)
-                else:
-                    self._deliver_one(kind, lane, body, buffers)
+                self._deliver_one(*message)
         except ProtocolError:
             raise
         except Exception as error:

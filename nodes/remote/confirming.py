@@ -9,6 +9,7 @@ Invariant: the home owes one answer for each entry of `waiting`, in their order;
 from __future__ import annotations
 
 import collections
+import contextlib
 from typing import TYPE_CHECKING
 
 from actorpar.channels.runqueue import sleep, waiter_here
@@ -36,7 +37,7 @@ class Confirming:
         try:
             await sleep(waiter)
         finally:
-            if waiter in self._waiting:
+            with contextlib.suppress(ValueError):  # it was answered
                 self._waiting[self._waiting.index(waiter)] = None
             waiter.state = IDLE
 

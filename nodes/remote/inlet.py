@@ -166,7 +166,7 @@ class Inlet:
                 self.opened = True
                 self._introduce()
                 if self.closed:
-                    self._say_closed(self.failure)
+                    self._say_closed()
                 else:
                     self.touch()
             case ops.Recalled():
@@ -174,7 +174,7 @@ class Inlet:
                     raise ProtocolError("a return was confirmed that was not made", code="op")
                 self.recalls -= 1
                 if self.closed and not self.recalls:
-                    self._leave(self.failure)
+                    self._leave()
             case ops.Ended():
                 self._on_ended(op)
             case ops.Moved():
@@ -231,17 +231,18 @@ class Inlet:
         self.closed = True
         self.failure = failure
         if self.opened:
-            self._say_closed(failure)
+            self._say_closed()
 
-    def _say_closed(self, failure: BaseException | None) -> None:
+    def _say_closed(self) -> None:
         if self.peer is not None and self.core.failure is not LinkLost:
             self._give_all_back()
             if self.core.codec is None or not self.recalls:
-                self._leave(failure)
+                self._leave()
             # else items that hold ends may be on their way, and come back before this end is gone (NET-20)
 
-    def _leave(self, failure: BaseException | None) -> None:
+    def _leave(self) -> None:
         assert self.peer is not None
+        failure = self.failure
         self.peer.in_lane(ops.Close(self.alias, None if failure is None else describe(failure)))
         self._forget()
 

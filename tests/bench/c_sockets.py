@@ -16,20 +16,19 @@ if COMPILER is None:
 
 
 @functools.cache
-def _program() -> Path:
-    """The program, which stays for as long as this process."""
-    _program.folder = folder = tempfile.TemporaryDirectory(prefix="actorpar-bench-")  # type: ignore[attr-defined]
-    program = Path(folder.name) / "socket_loop"
+def _built() -> "tempfile.TemporaryDirectory[str]":
+    """A folder with the program in it, which stays for as long as this process."""
+    folder = tempfile.TemporaryDirectory(prefix="actorpar-bench-")
     source = Path(__file__).with_name("socket_loop.c")
-    subprocess.run([str(COMPILER), "-O2", "-o", str(program), str(source)], check=True)
-    return program
+    subprocess.run([str(COMPILER), "-O2", "-o", f"{folder.name}/socket_loop", str(source)], check=True)
+    return folder
 
 
 def sockets(size: int, *, acknowledged: bool, tcp: bool) -> Trial:
     """So many bytes an item, each answered with one byte if told so; over loopback, or two Unix sockets."""
 
     def trial(items: int, _: LoopFactory) -> Sample:
-        words = [str(_program()), str(items), str(size), str(int(acknowledged)), str(int(tcp))]
+        words = [f"{_built().name}/socket_loop", str(items), str(size), str(int(acknowledged)), str(int(tcp))]
         done = subprocess.run(words, check=True, capture_output=True, text=True)
         seconds = float(done.stdout)
         return Sample(items, math.nan, seconds, seconds / items)

@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,23 +36,19 @@ def sample(watch: Stopwatch, items: int) -> Sample:
     return Sample(items, watch.cpu, watch.wall, watch.wall / items)
 
 
-def on_loop(main: Callable[[int], Awaitable[Sample]]) -> Trial:
+def on_loop(main: Callable[[int], Coroutine[Any, Any, Sample]]) -> Trial:
     """Run it as an actorpar process, on a fresh loop of the kind that is measured."""
 
     def trial(items: int, loop_factory: LoopFactory) -> Sample:
         async def body() -> Sample:
             async with ap.ProcessGroup() as group:
-                running = group.spawn(_measured, main, items)
+                running = group.spawn(main, items)
             return running.result()
 
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             return runner.run(body())
 
     return trial
-
-
-async def _measured(main: Callable[[int], Awaitable[Sample]], items: int) -> Sample:
-    return await main(items)
 
 
 @contextmanager

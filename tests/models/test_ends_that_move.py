@@ -9,7 +9,7 @@ tests/nodes/remote/test_schedules.py tells larger ones in random orders.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -17,25 +17,7 @@ import pytest
 import actorpar as ap
 from actorpar.testing import VirtualClock
 from tests.nodes.remote.joined import World
-from tests.nodes.remote.test_claims import Script
-
-#: As many deviations as there may be.
-ALL = 1000
-
-
-def orders(deviations: int) -> Iterator[Script]:
-    """Scripts that lead through every order that deviates at most so often from the first, depth first."""
-    script: list[int] = []
-    while True:
-        taken = Script(script)
-        yield taken
-        steps = (script + [0] * len(taken.width))[: len(taken.width)]
-        while steps and not (steps[-1] + 1 < taken.width[len(steps) - 1] and sum(map(bool, steps[:-1])) < deviations):
-            steps.pop()
-        if not steps:
-            return
-        steps[-1] += 1
-        script = steps
+from tests.nodes.remote.orders import ALL, orders
 
 
 class Told(NamedTuple):
@@ -105,30 +87,26 @@ async def the_home_moves_under_a_sender_elsewhere(world: World) -> Told:
     return Told(sent, got.result())
 
 
-async def a_sender_moves_between_two_items(world: World) -> Told:
-    """What it sent from the first node precedes what it sends from the second."""
+async def _moves_between_two_items(world: World, to: int) -> Told:
     tx, rx = ap.open_channel[Any](2)
     away = world.move(tx, 0, 1)
     async with ap.ProcessGroup() as group:
         got = group.spawn(all_of, rx)
         await away.send(1)
-        further = world.move(away, 1, 2)
+        further = world.move(away, 1, to)
         await further.send(2)
         further.close()
     return Told([1, 2], got.result())
 
 
+async def a_sender_moves_between_two_items(world: World) -> Told:
+    """What it sent from the first node precedes what it sends from the second."""
+    return await _moves_between_two_items(world, 2)
+
+
 async def a_sender_comes_home(world: World) -> Told:
     """There and back again."""
-    tx, rx = ap.open_channel[Any](2)
-    away = world.move(tx, 0, 1)
-    async with ap.ProcessGroup() as group:
-        got = group.spawn(all_of, rx)
-        await away.send(1)
-        back = world.move(away, 1, 0)
-        await back.send(2)
-        back.close()
-    return Told([1, 2], got.result())
+    return await _moves_between_two_items(world, 0)
 
 
 async def two_receivers_share(world: World) -> Told:

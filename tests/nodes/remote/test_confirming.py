@@ -89,6 +89,22 @@ def test_net08_a_flush_whose_node_is_lost_says_what_is_unknown() -> None:
     run_virtual(story())
 
 
+def test_net08_a_flush_whose_end_is_closed_meanwhile_says_so() -> None:
+    async def story() -> None:
+        world = World(2, random.Random(1))
+        tx, rx = ap.open_channel[int](8)
+        tx = world.move(tx, 0, 1)
+        await asyncio.sleep(1)
+        flushing = asyncio.create_task(tx.flush())
+        await asyncio.sleep(0)
+        tx.close()
+        with pytest.raises(ap.ChannelClosed):
+            await flushing
+        rx.close()
+
+    run_virtual(story())
+
+
 def test_net08_a_flush_that_is_cancelled_takes_no_answer_from_another() -> None:
     async def story() -> None:
         world = World(2, random.Random(1))
