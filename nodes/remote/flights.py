@@ -4,6 +4,8 @@ Invariants
 - At most WINDOW bytes are on their way, or one batch that is larger behind fewer than UNTOLD (NET-4).
 - A batch is kept until all its items are known to be received: the outcome of the others is unknown if the node of the
   home is lost (NET-35).
+- When the home moves, what was on its way precedes at the new one all that follows (NET-22): the first item of that
+  which is received tells that all before were.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ class Flights:
 
     def __init__(self) -> None:
         self._batches: collections.deque[list[Any]] = collections.deque()
+        self._before: tuple[Any, ...] = ()  # on their way to homes of before
         self._received = 0  # items at their front that are known to be received
         self._told = (0, 0)  # items received and bytes freed, in all
         self._bytes = 0  # on their way
@@ -55,16 +58,25 @@ class Flights:
         self._received += credit.received - received
         self._bytes -= credit.freed - freed
         self._told = (credit.received, credit.freed)
+        if credit.received:
+            self._before = ()
         batches = self._batches
         while batches and len(batches[0]) <= self._received:
             self._received -= len(batches.popleft())
 
     def unknown(self) -> tuple[Any, ...]:
         """The items of which it is not known that they were received."""
-        return tuple([item for batch in self._batches for item in batch][self._received :])
+        return (*self._before, *[item for batch in self._batches for item in batch][self._received :])
+
+    def moved(self) -> None:
+        """The home is another one from now on, which has to tell anew what it knows."""
+        before = self.unknown()
+        self.clear()
+        self._before = before
 
     def clear(self) -> None:
         """Nothing is on its way any more."""
+        self._before = ()
         self._batches.clear()
         self._received = self._bytes = 0
         self._told = (0, 0)

@@ -359,7 +359,7 @@ class Outlet:
         if self.opened:
             self.in_lane(ops.Flushed(0))
         self._forget()
-        self.flights.clear()
+        self.flights.moved()
         try:
             self.open(self.table.peer(op.home), op.nonce)
         except Unreachable as error:

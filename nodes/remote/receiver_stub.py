@@ -200,6 +200,11 @@ class ReceiverStub:
                 core.undelivered(leased)
         core.drop_receiver(failure)
 
+    @property
+    def on_lease(self) -> int:
+        """Items that it has, and nobody is known to have received."""
+        return len(self.leased)
+
     def has_leases(self) -> bool:
         """True while it may give items back."""
         return bool(self.leased)

@@ -309,4 +309,25 @@ ENDS_AWAY = [
         "            if self.core.codec is None or not self.recalls:",
         "            if True:",
     ),
+    Mutant(
+        "NET-35",
+        OUTLET,
+        "what was on its way when the home moved is forgotten",
+        "        self.flights.moved()",
+        "        self.flights.clear()",
+    ),
+    Mutant(
+        "NET-35",
+        HOME,
+        "what is on lease counts as received",
+        " - sum(stub.on_lease for stub in self.receivers)",
+        "",
+    ),
+    Mutant(
+        "NET-35",
+        FLIGHTS,
+        "what went to a home of before is unknown for ever",
+        "        if credit.received:\n            self._before = ()\n",
+        "",
+    ),
 ]

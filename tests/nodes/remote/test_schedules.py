@@ -245,6 +245,55 @@ def test_net35_every_item_that_a_batch_sent_is_received_or_unknown_and_every_oth
     run_virtual(story())
 
 
+def test_net35_what_was_sent_before_the_home_moved_is_unknown_until_something_after_it_is_received() -> None:
+    async def story(lost: int, receives: int) -> None:
+        world = World(3, random.Random(1))
+        tx, rx = ap.open_channel[int](8)
+        tx = world.move(tx, 0, 1)
+        await asyncio.sleep(1)
+        await tx.send_many([1, 2])
+        rx = world.move(rx, 0, 2)
+        await asyncio.sleep(1)
+        await tx.send_many([3, 4])
+        await asyncio.sleep(1)
+        for number in range(receives):
+            assert await rx.receive() == number + 1
+        world.tables[2].tick()
+        await asyncio.sleep(1)
+        world.kill(lost)
+        with pytest.raises(ap.LinkLost) as told:
+            await tx.send(5)
+        assert told.value.unknown == ((1, 2, 3, 4) if receives < 3 else tuple(range(receives + 1, 5)))
+        close(rx, tx)
+
+    for receives in range(5):
+        run_virtual(story(2, receives))
+
+
+def test_net35_what_a_third_node_has_on_lease_is_unknown_until_it_is_received() -> None:
+    async def story(receives: bool) -> None:
+        world = World(3, random.Random(1))
+        tx, rx = ap.open_channel[int](8)
+        tx, far = world.move(tx, 0, 1), world.move(rx.clone(), 0, 2)
+        far.prefetch(2)
+        await asyncio.sleep(1)
+        await tx.send_many([1, 2, 3])
+        await asyncio.sleep(1)
+        if receives:
+            assert await far.receive() == 1
+            await asyncio.sleep(1)
+        world.tables[0].tick()
+        await asyncio.sleep(1)
+        world.kill(0)
+        with pytest.raises(ap.LinkLost) as told:
+            await tx.send(4)
+        assert told.value.unknown == ((2, 3) if receives else (1, 2, 3))
+        close(rx, far, tx)
+
+    for receives in (False, True):
+        run_virtual(story(receives))
+
+
 def test_net35_what_is_told_to_be_received_is_never_less_than_before() -> None:
     async def story() -> None:
         world = World(2, random.Random(1))
