@@ -168,7 +168,7 @@ class Home:
         self.table.unreceived[self] = None
 
     def _note_received(self) -> None:
-        """What has left the buffer and is on no lease was received; a batch of which that is so frees its bytes (NET-4)."""
+        """What left the buffer and is on no lease was received; a batch of which that is so frees its bytes (NET-4)."""
         batches = self._batches
         gone = self._batched - len(self.core.buffer) - sum(stub.on_lease for stub in self.receivers)
         while batches and gone >= batches[0][1]:
