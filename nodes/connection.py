@@ -1,4 +1,4 @@
-"""What a link needs of whatever carries its bytes: a socket (`stream.py`), or messages between ranks (`mpi/stream.py`)."""
+"""What a link needs of what carries its bytes: a socket (`stream.py`), or messages between ranks (`mpi/stream.py`)."""
 
 from __future__ import annotations
 

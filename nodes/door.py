@@ -21,9 +21,9 @@ from .remote.ops import Member
 from .security.binding import check_name, names_proven
 
 if TYPE_CHECKING:
-    from .connection import Connection
     import asyncio
 
+    from .connection import Connection
     from .link import Link
     from .node import Node
 

@@ -31,8 +31,8 @@ from .protocol.outbound import Outbound
 from .remote import ops
 
 if TYPE_CHECKING:
-    from .connection import Connection
     from .codec.schema import Schema
+    from .connection import Connection
     from .node import Node
     from .protocol.frame import FrameReader, Message
     from .protocol.handshake import Hello

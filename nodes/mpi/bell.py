@@ -5,8 +5,8 @@ who sends to it looks at that page, and rings.
 
 Invariants
 - A rank sleeps only if everything that was sent to it has come: it says that it sleeps, *then* compares what others
-  have counted with what it has taken. A sender counts and sends, *then* looks whether the other one sleeps. With a fence
-  between the two steps of either, one of them sees the other.
+  have counted with what it has taken. A sender counts and sends, *then* looks whether the other one sleeps. With a
+  fence between the two steps of either, one of them sees the other.
 - "One more test has found nothing" is no proof that nothing is on its way: MPI does a step of its work at a time.
 - Each word of a page is written by one rank, but for the flag, which who rings clears, so that one bell is enough.
 """

@@ -25,7 +25,7 @@ SLOTS: Final = 16
 class Pending(Protocol):
     """A message under way."""
 
-    def Test(self) -> bool:  # noqa: N802  # as mpi4py spells it
+    def Test(self) -> bool:  # as mpi4py spells it
         """True once it has left, or has come; it is forgotten then."""
 
 

@@ -12,7 +12,7 @@ import itertools
 import json
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Listener
 from typing import Any
 
 import uvloop
@@ -44,9 +44,12 @@ class FarRank(Far):
 
 
 def pairs(far: Far, name: str) -> Callable[[float], Any]:
-    turn = itertools.cycle([receiver_far, sender_far])
-    chosen = {"receiver_far": lambda: receiver_far, "sender_far": lambda: sender_far, "crossed": lambda: next(turn)}
-    return lambda capacity: chosen[name]()(far, capacity)
+    """What opens pairs whose ends are at the two ranks."""
+    turn: dict[str, list[Callable[[Far, float], Any]]] = {
+        "receiver_far": [receiver_far], "sender_far": [sender_far], "crossed": [receiver_far, sender_far],
+    }  # fmt: skip
+    each = itertools.cycle(turn[name])
+    return lambda capacity: next(each)(far, capacity)
 
 
 async def report(name: str, check: Coroutine[Any, Any, None]) -> None:
@@ -73,8 +76,8 @@ async def sources(node: Node, far: Far) -> AsyncIterator[Sources]:
 
 
 async def lead(here: Joined) -> None:
-    with audit.allowed(), Listener(str(here.folder / "control"), "AF_UNIX") as listener:
-        here.comm.Barrier()
+    with audit.allowed(), Listener(str(here.ranks.folder / "control"), "AF_UNIX") as listener:
+        here.world.tell_all(True)
         control = listener.accept()
     far = FarRank(here.node)
     (node,) = here.node.links
@@ -88,15 +91,14 @@ async def lead(here: Joined) -> None:
         for cancel in CANCELS:
             await report(f"select-{cancel}", is_cancelled(opened, cancel))
     links = [(link.medium, link.outbound.next_seq + link.inbound.next_seq - 2) for link in here.node.links.values()]
-    print(json.dumps({"carried": links, "packets": here.poller.packets}), flush=True)
+    print(json.dumps({"carried": links, "packets": here.ranks.poller.packets}), flush=True)
     far.stop()
 
 
 async def follow(here: Joined) -> None:
-    here.comm.Barrier()
+    here.world.tell_all(True)
     with audit.allowed():
-        control = Client(str(here.folder / "control"), "AF_UNIX")
-    assert isinstance(control, Connection)
+        control: Any = Client(str(here.ranks.folder / "control"), "AF_UNIX")
     (node,) = here.node.links
     await Holder(control, here.node, node).stopped.wait()
 
