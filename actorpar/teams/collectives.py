@@ -11,7 +11,7 @@ from typing import Any
 from . import calls, values
 from .calls import Call
 from .engine import Engine, Parts
-from .errors import InvalidCall, TeamMismatch
+from .errors import TeamMismatch
 from .ops import Reduction, fold, prefixes
 from .values import bytes_of, decode, encode, is_array
 
@@ -150,7 +150,7 @@ class Collectives:
         import numpy
 
         mine = numpy.array_split(_contiguous(value).reshape(-1), self._size)
-        sizes = dict.fromkeys(range(self._size), [mine[self._rank].nbytes])
+        sizes = {member: [mine[self._rank].nbytes] for member in range(self._size)}
         out = {member: [bytes_of(part)] for member, part in enumerate(mine)}
         came = await self.engine.exchange(out, sizes, {})
         return mine, [_array(came[member][0], value.dtype) for member in range(self._size)]
@@ -220,9 +220,3 @@ def _into(out: Any, found: Any) -> Any:
 
 def _given(found: Any, out: Any) -> Any:
     return found if found is None or out is None else _into(out, found)
-
-
-def check_root(root: int, size: int) -> None:
-    """InvalidCall: there is no such member."""
-    if type(root) is not int or not 0 <= root < size:
-        raise InvalidCall(f"root is the rank of a member, 0 to {size - 1}, not {root!r}")

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from ..channels import env
 from ..channels.runqueue import run_queue
 from . import values
-from .collectives import Collectives, check_root
 from .engine import Channels
 from .errors import InvalidCall, TeamBroken
 from .mesh import Mesh
@@ -50,6 +49,8 @@ class Team(Generic[T]):
         self.members = tuple(members)  # by their ranks in the team that was opened
         self.rank = members.index(mesh.rank)
         self.size = len(members)
+        from .collectives import Collectives
+
         self._mesh = mesh
         self._seats = seats  # all teams over these seats
         seats.append(self)
@@ -79,13 +80,13 @@ class Team(Generic[T]):
     ) -> V:
         """The value of `root`, at all members. The others pass none, and may say of which type it is, or where an
         array is to be received (`out`)."""
-        check_root(root, self.size)
+        self._check_root(root)
         declared = values.type_of(value, of) if self.rank == root else _expected(of, out)
         return cast(V, await self._call(self._collectives.broadcast, "broadcast", value, root, declared, out))
 
     async def scatter(self, given: Sequence[V] | None = None, *, root: int = 0, of: type[V] | None = None) -> V:
         """Of the values that `root` gives, one for each member, the one for this member."""
-        check_root(root, self.size)
+        self._check_root(root)
         if self.rank != root:
             return cast(V, await self._call(self._collectives.scatter, "scatter", None, root, _expected(of, None)))
         mine = self._one_each("scatter", given)
@@ -93,7 +94,7 @@ class Team(Generic[T]):
 
     async def gather(self, value: V, *, root: int = 0, of: type[V] | None = None) -> list[V] | None:
         """The values of all members, by rank, at `root`; None at the others."""
-        check_root(root, self.size)
+        self._check_root(root)
         return cast("list[V] | None", await self._gather(value, root, of))
 
     async def allgather(self, value: V, *, of: type[V] | None = None) -> list[V]:
@@ -114,7 +115,7 @@ class Team(Generic[T]):
 
         Arrays have one shape and dtype at all members, and are reduced element by element.
         """
-        check_root(root, self.size)
+        self._check_root(root)
         return cast(
             "V | None", await self._call(self._collectives.reduce, "reduce", value, op, name_of(op), root, None)
         )
@@ -128,6 +129,10 @@ class Team(Generic[T]):
     async def scan(self, value: V, op: Reduction = SUM) -> V:
         """The values of all members up to this one as one, folded in the order of ranks."""
         return cast(V, await self._call(self._collectives.scan, "scan", value, op, name_of(op)))
+
+    def _check_root(self, root: int) -> None:
+        if type(root) is not int or not 0 <= root < self.size:
+            raise InvalidCall(f"root is the rank of a member, 0 to {self.size - 1}, not {root!r}")
 
     def _one_each(self, kind: str, given: Sequence[Any] | None) -> list[Any]:
         mine = list(given) if given is not None else []

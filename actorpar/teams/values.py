@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
-from ..nodes.codec.port import NoPort
-from ..nodes.codec.schema import schema_of
 from .errors import InvalidCall
 
-_PORT: Final = NoPort()
+if TYPE_CHECKING:
+    from ..nodes.codec.schema import Schema
+
+
+def _schema(declared: Any) -> Schema:
+    from ..nodes.codec.schema import schema_of  # heavy, and needed once a team is at work
+
+    return schema_of(declared)
+
+
+def _port() -> Any:
+    from ..nodes.codec.port import NoPort
+
+    return NoPort()
 
 
 def type_of(value: Any, declared: Any) -> Any:
@@ -25,20 +36,20 @@ def type_of(value: Any, declared: Any) -> Any:
 
 def name_of(declared: Any) -> str:
     """What members compare of their types."""
-    return schema_of(declared).name
+    return _schema(declared).name
 
 
 def encode(value: Any, declared: Any) -> list[memoryview]:
     """A value as parts. CodecError, ItemTypeError: no link could carry it."""
-    schema = schema_of(declared)
+    schema = _schema(declared)
     schema.check(value)
-    body, buffers = schema.encode([value], _PORT)
+    body, buffers = schema.encode([value], _port())
     return [memoryview(body), *(memoryview(buffer).cast("B") for buffer in buffers)]
 
 
 def decode(parts: Sequence[memoryview], declared: Any) -> Any:
     """The value again, standing on the parts. CodecError: it is none of that type."""
-    return schema_of(declared).decode(parts[0], list(parts[1:]), _PORT)[0]
+    return _schema(declared).decode(parts[0], list(parts[1:]), _port())[0]
 
 
 def is_array(value: Any) -> bool:

@@ -119,7 +119,7 @@ async def test_tm6_a_member_that_leaves_breaks_nothing_for_those_who_call_nothin
 
 
 async def test_tm6_a_seat_that_nobody_takes_is_noticed() -> None:
-    seats = open_team(2)
+    seats = open_team[None](2)
     seats[1].close()
     async with seats[0] as team:
         with pytest.raises(TeamBroken, match="member 1 has left"):

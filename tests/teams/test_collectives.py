@@ -150,7 +150,8 @@ async def test_tm3_a_cancelled_caller_leaves_the_team_whole() -> None:
 
 async def test_tm3_calls_of_one_member_follow_each_other() -> None:
     async def member(team: Team[Any]) -> list[Any]:
-        return await asyncio.gather(team.allreduce(1), team.allgather(team.rank), team.scan(2), team.barrier())
+        found = await asyncio.gather(team.allreduce(1), team.allgather(team.rank), team.scan(2), team.barrier())
+        return list(found)
 
     assert await together(3, member) == [[3, [0, 1, 2], 2 * (rank + 1), None] for rank in range(3)]
 
