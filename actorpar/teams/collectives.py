@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from . import calls, values
 from .calls import Call
 from .engine import Engine, Parts
@@ -31,6 +33,11 @@ class Collectives:
         call = Call(self._number, kind, alike, [], [], of)
         self._number += 1
         return calls.unpack(self._name, await self.engine.agree(calls.pack(call, mine)))
+
+    async def places(self, mine: tuple[str, int]) -> list[tuple[str, int]]:
+        """Where all members are. It is no call: what they do call is compared when they do."""
+        told = await self.engine.agree(msgspec.msgpack.encode(mine))
+        return [msgspec.msgpack.decode(each, type=tuple[str, int]) for each in told]
 
     # -- of any values
 

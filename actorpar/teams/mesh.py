@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from ..channels.errors import ChannelAborted, ChannelError, EndOfChannel
@@ -43,6 +43,7 @@ class Mesh:
         self.rank = seat.rank
         self.size = seat.size
         self.patience = seat.patience
+        self.number = seat.number
         others = [rank for rank in range(seat.size) if rank != seat.rank]
         self._senders = dict(zip(others, seat.senders, strict=True))
         self._receivers = dict(zip(others, seat.receivers, strict=True))
@@ -52,6 +53,7 @@ class Mesh:
         self.item = _item_of(seat.door.core.declared)
         self._boxes: dict[Any, tuple[Sender[Any], Receiver[Any]]] = {}
         self._gone: dict[int, TeamBroken] = {}
+        self._watchers: list[Callable[[int, TeamBroken], object]] = []
         #: Why the team is broken, once it is.
         self.broken: TeamBroken | None = None
         self.left = False
@@ -118,6 +120,8 @@ class Mesh:
             error = failure
         if not self.left:
             self._gone[source] = why = self._lost(source, error)
+            for watcher in self._watchers:
+                watcher(source, why)
             for key, box in self._boxes.items():
                 if key[1] == source:
                     box[0].abort(why, after_drain=True)
@@ -130,6 +134,12 @@ class Mesh:
             self.fail(TeamBroken(f"{self.name}: the door of member {self.rank} is lost: {_reason(error)}"))
 
     # -- ends
+
+    def watch(self, watcher: Callable[[int, TeamBroken], object]) -> None:
+        """Call back with each member that sends nothing more, and why."""
+        self._watchers.append(watcher)
+        for member, why in self._gone.items():
+            watcher(member, why)
 
     def _lost(self, member: int, error: ChannelError) -> TeamBroken:
         """What the end of a channel says of the member at its other end; a failure of that breaks the team."""

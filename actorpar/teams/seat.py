@@ -12,6 +12,7 @@ Invariants
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from dataclasses import dataclass
 from types import TracebackType
@@ -47,6 +48,8 @@ class Seat(Generic[T]):
     name: str
     rank: int
     patience: float
+    #: Of all teams that ranks of one job open, each has another number; -1 where none of them has opened it.
+    number: int
     senders: list[Sender[Part]]
     receivers: list[Receiver[Part]]
     #: Where others hand in ends: whose, which of them, and the end.
@@ -89,11 +92,12 @@ def _open(size: int, /, *, name: str = "team", patience: float = PATIENCE, decla
     delivered: Any = tuple[str, int, Sender[declared]]
     doors = [open_channel[delivered](math.inf, name=f"{name}: the door of {rank}") for rank in range(size)]
     seats = []
+    number = _next_number()
     for rank in range(size):
         others = [other for other in range(size) if other != rank]
         seats.append(
             Seat[Any](
-                name, rank, patience, [ends[rank, other][0] for other in others],
+                name, rank, patience, number, [ends[rank, other][0] for other in others],
                 [ends[other, rank][1] for other in others], doors[rank][1],
                 [doors[other][0].clone() for other in others],
             )
@@ -101,6 +105,16 @@ def _open(size: int, /, *, name: str = "team", patience: float = PATIENCE, decla
     for door, _ in doors:
         door.close()
     return seats
+
+
+_opened = itertools.count()
+
+
+def _next_number() -> int:
+    from .ranks import here
+
+    ranks = here()
+    return -1 if ranks is None else ranks.world.rank + ranks.world.size * next(_opened)
 
 
 class open_team(list[Seat[T]]):

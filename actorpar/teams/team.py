@@ -20,6 +20,7 @@ from .engine import Channels
 from .errors import InvalidCall, TeamBroken
 from .mesh import Mesh
 from .ops import SUM, Reduction, name_of
+from .ranks import by_ranks, place_here
 
 if TYPE_CHECKING:
     from .neighbourhood import Grid, Neighbourhood
@@ -54,8 +55,8 @@ class Team(Generic[T]):
         self._mesh = mesh
         self._seats = seats  # all teams over these seats
         seats.append(self)
-        self._engine = Channels(mesh, name, members)
-        self._collectives = Collectives(name, self._engine, self.rank, self.size)
+        self._collectives = Collectives(name, Channels(mesh, name, members), self.rank, self.size)
+        self._has_met = len(seats) > 1  # only the first of them may be on ranks of their own
         self._waiting: collections.deque[tuple[Callable[[], Coroutine[Any, Any, Any]], str, asyncio.Future[Any]]]
         self._waiting = collections.deque()
         self._driver: Any = None
@@ -200,6 +201,8 @@ class Team(Generic[T]):
         while self._waiting:
             collective, kind, answer = self._waiting.popleft()
             try:
+                if not self._has_met:
+                    await self._in_time(self._meet, kind)
                 result = await self._in_time(collective, kind)
             except Exception as error:
                 if isinstance(error, TeamBroken):
@@ -210,6 +213,13 @@ class Team(Generic[T]):
                 if not answer.done():
                     answer.set_result(result)
         self._driver = None
+
+    async def _meet(self) -> None:
+        """Before the first collective: find out whether all members are on ranks of MPI of their own."""
+        self._has_met = True
+        steps = by_ranks(self._mesh, self._mesh.number, await self._collectives.places(place_here()))
+        if steps is not None:
+            self._collectives.engine = steps
 
     async def _in_time(self, collective: Callable[[], Coroutine[Any, Any, Any]], kind: str) -> Any:
         patience = self._mesh.patience
@@ -225,7 +235,7 @@ class Team(Generic[T]):
                 finally:
                     watch.cancel()
         except TimeoutError:
-            awaited = self._engine.awaits
+            awaited = self._collectives.engine.awaits
             who = "another member" if awaited is None else f"member {awaited[0]}"
             took = f"{env.clock() - began:.1f} s"
             raise TeamBroken(
@@ -234,7 +244,7 @@ class Team(Generic[T]):
 
     def _missing(self, kind: str, patience: float) -> None:
         """Patience is over. Who has not heard at all of the member that it hears of first knows who is missing."""
-        awaited = self._engine.awaits
+        awaited = self._collectives.engine.awaits
         if awaited is not None and awaited[1]:
             self._mesh.fail(
                 TeamBroken(f"{self.name}: member {awaited[0]} has not called {kind} in {patience:g} s, as others have")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import operator
 from dataclasses import dataclass
@@ -71,6 +72,59 @@ async def until_broken(seat: Seat[None], begun: ap.Sender[int]) -> str:
                 await team.allreduce(np.ones(3))
         except TeamBroken as error:
             return str(error)
+
+
+async def steps(seat: Seat[None]) -> str:
+    """By what the collectives of a member go."""
+    async with seat as team:
+        await team.barrier()
+        return type(team._collectives.engine).__name__
+
+
+async def mismatch(seat: Seat[None]) -> str:
+    """The last member calls another collective."""
+    async with seat as team:
+        await team.barrier()
+        try:
+            if team.rank == team.size - 1:
+                await team.gather("text")
+            else:
+                await team.allreduce(1)
+        except TeamBroken as error:
+            return str(error)
+        return "nothing"
+
+
+async def leave_early(seat: Seat[None]) -> str:
+    """Member 1 leaves before the second collective."""
+    async with seat as team:
+        await team.barrier()
+        if team.rank == 1:
+            return "left"
+        try:
+            await team.allreduce(np.ones(30_000))
+        except TeamBroken as error:
+            return str(error)
+        return "nothing"
+
+
+async def _begin(team: ap.Team[None], begun: asyncio.Event) -> None:
+    begun.set()
+    await team.allreduce(np.ones(30_000))
+
+
+async def cancelled(seat: Seat[None]) -> list[int]:
+    """Member 0 is cancelled in the first collective; all complete the second."""
+    async with seat as team:
+        if team.rank == 0:
+            begun = asyncio.Event()
+            calling = asyncio.ensure_future(_begin(team, begun))
+            await begun.wait()
+            calling.cancel()
+            await asyncio.wait([calling])
+        else:
+            await team.allreduce(np.ones(30_000))
+        return await team.allgather(team.rank)
 
 
 async def outcome(process: ap.Process[str]) -> str:
