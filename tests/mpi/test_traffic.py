@@ -32,7 +32,7 @@ def test_every_message_between_ranks_comes_once_in_order_and_whole(lane: str, ap
 
 
 @pytest.mark.parametrize(("lane", "apart"), RUNS)
-def test_tm8_a_team_of_ranks_goes_by_messages_of_mpi_and_does_what_every_team_does(lane: str, apart: str) -> None:
+def test_tm08_a_team_of_ranks_goes_by_messages_of_mpi_and_does_what_every_team_does(lane: str, apart: str) -> None:
     found = told(lane, apart, 3, "tests.mpi.teams")
     assert found["totals"] == 1
     assert found["steps"] == ["RankSteps"] * 3
