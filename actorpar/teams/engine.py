@@ -19,6 +19,8 @@ Parts = Sequence[memoryview]
 class Engine(Protocol):
     """The steps. Members are named by their rank in the team."""
 
+    #: True if steps mostly end without a wait, so that a collective is worth beginning in the step of its caller.
+    is_quick: bool
     #: Whom this member waits for, and whether it is still to call what this member has called; None: for nobody.
     awaits: tuple[int, bool] | None
 
@@ -49,6 +51,8 @@ class Channels:
     spread    a binomial tree
     exchange  each to each directly; whoever has taken what it got says so, so that the giver may use its memory again
     """
+
+    is_quick = False
 
     def __init__(self, mesh: Mesh, tag: str, members: Sequence[int]) -> None:
         self._mesh = mesh

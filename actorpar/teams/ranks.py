@@ -58,6 +58,8 @@ def by_ranks(mesh: Mesh, tag: int, places: Sequence[tuple[str, int]]) -> RankSte
 class RankSteps:
     """The steps over MPI. `numbers` are the ranks of the members in MPI, by their ranks in the team."""
 
+    is_quick = True
+
     def __init__(self, mesh: Mesh, poller: Poller, tag: int, numbers: Sequence[int]) -> None:
         self._poller = poller
         self._wire = poller.wire

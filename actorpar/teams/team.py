@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import math
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from ..channels import env
@@ -57,7 +58,7 @@ class Team(Generic[T]):
         seats.append(self)
         self._collectives = Collectives(name, Channels(mesh, name, members), self.rank, self.size)
         self._has_met = len(seats) > 1  # only the first of them may be on ranks of their own
-        self._waiting: collections.deque[tuple[Callable[[], Coroutine[Any, Any, Any]], str, asyncio.Future[Any]]]
+        self._waiting: collections.deque[tuple[Callable[[], Awaitable[Any]], str, asyncio.Future[Any]]]
         self._waiting = collections.deque()
         self._driver: Any = None
         self._called = 0
@@ -190,20 +191,30 @@ class Team(Generic[T]):
         if self._mesh.left:
             raise InvalidCall(f"{self.name}: member {self.rank} has left")
         self._called += 1
+        begin: Callable[[], Awaitable[Any]] = functools.partial(collective, *args)
+        if self._collectives.engine.is_quick and self._driver is None:
+            try:
+                begun = _Begun(collective(*args))
+            except StopIteration as over:
+                return over.value
+            except TeamBroken as error:
+                self._mesh.fail(error)
+                raise
+            begin = lambda: begun  # noqa: E731
         queue = run_queue()
         answer = queue.loop.create_future()
-        self._waiting.append((lambda: collective(*args), kind, answer))
+        self._waiting.append((begin, kind, answer))
         if self._driver is None:
             self._driver = queue.spawn(self._drive(), f"{self.name}: collectives of member {self.rank}")
         return await answer
 
     async def _drive(self) -> None:
         while self._waiting:
-            collective, kind, answer = self._waiting.popleft()
+            begin, kind, answer = self._waiting.popleft()
             try:
                 if not self._has_met:
                     await self._in_time(self._meet, kind)
-                result = await self._in_time(collective, kind)
+                result = await self._in_time(begin, kind)
             except Exception as error:
                 if isinstance(error, TeamBroken):
                     self._mesh.fail(error)
@@ -221,17 +232,17 @@ class Team(Generic[T]):
         if steps is not None:
             self._collectives.engine = steps
 
-    async def _in_time(self, collective: Callable[[], Coroutine[Any, Any, Any]], kind: str) -> Any:
+    async def _in_time(self, begin: Callable[[], Awaitable[Any]], kind: str) -> Any:
         patience = self._mesh.patience
         if math.isinf(patience):
-            return await collective()
+            return await begin()
         began = env.clock()
         try:
             async with asyncio.timeout(patience) as limit:
                 watch = run_queue().loop.call_later(patience, self._missing, kind, patience)
                 limit.reschedule(run_queue().loop.time() + patience + GRACE)
                 try:
-                    return await collective()
+                    return await begin()
                 finally:
                     watch.cancel()
         except TimeoutError:
@@ -264,6 +275,27 @@ class Team(Generic[T]):
                 await asyncio.wait([team._driver])
         mesh.close()
         await mesh.ended()
+
+
+class _Begun:
+    """A coroutine that has taken its first step here, and goes on where it is awaited. StopIteration: it is over."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+        self._signal = coroutine.send(None)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        coroutine, signal = self._coroutine, self._signal
+        while True:
+            try:
+                try:
+                    sent = yield signal
+                except BaseException as error:
+                    signal = coroutine.throw(error)
+                else:
+                    signal = coroutine.send(sent)
+            except StopIteration as over:
+                return over.value
 
 
 def _expected(of: Any, out: Any) -> Any:

@@ -14,6 +14,7 @@ from . import (
     links,
     pipelines,
     pools,
+    ranks,
     savina,
     streams,
     switching,
@@ -33,6 +34,7 @@ TOPICS = (
     pools,
     links,
     across,
+    ranks,
     downloads,
     imports,
 )

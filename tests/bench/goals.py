@@ -52,6 +52,26 @@ class Verdict:
         return None if self.reached is None else self.reached / self.limit
 
 
+#: (shape, ours, base): at most. A rate of 1.2 times another is a time of 1/1.2 of it.
+LINK, CHANNEL, TEAM = "actorpar, link", "actorpar, channel", "actorpar, team"
+SEND, PICKLED = "mpi4py Send", "mpi4py send"
+RANKS: dict[str, dict[tuple[str, str, str | None], float]] = {
+    lane: {
+        ("latency", LINK, SEND): link,
+        ("latency", CHANNEL, SEND): channel,
+        ("one way", CHANNEL, SEND): 1 / rate,
+        ("one way", CHANNEL, PICKLED): 1 / 6,
+        ("64 KiB", CHANNEL, SEND): 1 / middle,
+        ("16 MiB", CHANNEL, SEND): 1 / large,
+        ("allreduce", TEAM, "mpi4py allreduce"): 1.0,
+        ("4 ranks on 2 cores, 64 B", CHANNEL, "uvloop streams"): 1.0,
+    }
+    for lane, link, channel, rate, middle, large in (
+        ("mpich", 3.5, 5.0, 1.2, 0.7, 0.9), ("openmpi", 5.0, 7.0, 0.75, 0.6, 0.75),
+    )
+}  # fmt: skip
+
+
 def _both(limit: float) -> dict[str, float]:
     return {DEFAULT: limit, UVLOOP: limit}
 
@@ -108,9 +128,15 @@ GOALS = (
     Goal("link, 16 MiB", "actorpar, TCP, between hosts", "C sockets, TCP", {UVLOOP: 1.1}),
     Goal("link, 16 MiB", "actorpar, pipe, empty_shared", None, {UVLOOP: 100e-6}, "each", "us"),
     *(
+        Goal(f"ranks, {lane}, {shape}", ours, base, {NO_LOOP: limit})
+        for lane, limits in RANKS.items()
+        for (shape, ours, base), limit in limits.items()
+    ),
+    *(
         Goal(f"downloads, {size} files", "actorpar fetch", "aiohttp + semaphore, uvloop", {NO_LOOP: 1.05})
         for size in ("small", "large")
     ),
+    *(Goal(f"ranks, {lane}, idle", "actorpar", None, {NO_LOOP: 0.005}, "share", "ms") for lane in RANKS),
     Goal("import", "actorpar, and its channels used", "asyncio", {NO_LOOP: 1.4}),
 )
 

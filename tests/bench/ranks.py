@@ -1,0 +1,131 @@
+"""Ranks of MPI: our links and channels beside mpi4py's own calls, in one job of mpiexec for each group.
+
+`C` is the limit: a ping-pong of MPI_Send and MPI_Recv in C, compiled by the MPI's own mpicc, in a job of its own.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.mpi.lanes import LANES, Lane
+
+from .cases import NO_LOOP, ROOT, Case, Group, LoopFactory, Trial
+from .measure import Sample
+
+#: name of a group: (its contestants, items, what is compared)
+SHAPES: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "latency": (
+        ("mpi4py Send", "mpi4py send", "actorpar, link", "actorpar, channel", "uvloop streams"), 5_000,
+        "64 B to the other rank and back, each way",
+    ),
+    "one way": (
+        ("mpi4py Send", "mpi4py send", "actorpar, channel", "actorpar, send_many"), 64_000,
+        "64 B, one behind the other",
+    ),
+    "64 KiB": (("mpi4py Send", "actorpar, channel"), 3_000, "arrays of 64 KiB, one behind the other"),
+    "16 MiB": (("mpi4py Send", "actorpar, channel"), 100, "arrays of 16 MiB, one behind the other"),
+    "allreduce": (
+        ("mpi4py allreduce", "mpi4py Allreduce", "actorpar, team"), 3_000, "64 B of all ranks, reduced at all",
+    ),
+}  # fmt: skip
+CROWDED = "4 ranks on 2 cores, 64 B"
+C_PROGRAM = Path(__file__).with_name("mpi_ping_pong.c")
+
+_running: list["Job"] = []
+
+
+class Job:
+    """Ranks that do what they are told, one thing after the other."""
+
+    def __init__(self, lane: Lane, ranks: int, route: str) -> None:
+        self._process = subprocess.Popen(
+            lane.command(ranks, "-m", "tests.bench.rank_program", route), env=lane.environment(), cwd=ROOT,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def measure(self, what: str, items: int) -> float:
+        """Seconds for each item."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"what": what, "items": items}) + "\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return float(json.loads(line)["seconds"])
+        raise RuntimeError("the ranks have ended; what they printed says why")
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+
+def _job(lane: Lane, ranks: int = 2, route: str = "mpi") -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    @contextlib.contextmanager
+    def around(items: int) -> Iterator[None]:
+        job = Job(lane, ranks, route)
+        _running.append(job)
+        try:
+            yield
+        finally:
+            _running.remove(job)
+            job.close()
+
+    return around
+
+
+def _told(what: str) -> Trial:
+    def trial(items: int, loop_factory: LoopFactory) -> Sample:
+        each = _running[-1].measure(what, items)
+        return Sample(items, each * items, each * items, each)
+
+    return trial
+
+
+def _in_c(lane: Lane) -> Trial:
+    def trial(items: int, loop_factory: LoopFactory) -> Sample:
+        with tempfile.TemporaryDirectory() as folder:
+            program = f"{folder}/ping-pong"
+            compiler = str(lane.python.parent / "mpicc")
+            subprocess.run([compiler, "-O2", "-o", program, str(C_PROGRAM)], check=True, env=lane.environment())
+            command = [str(lane.mpiexec), "-n", "2", program, str(items)]
+            ran = subprocess.run(command, check=True, capture_output=True, text=True, env=lane.environment())
+        each = float(ran.stdout)
+        return Sample(items, each * items, each * items, each)
+
+    return trial
+
+
+def groups() -> list[Group]:
+    found = []
+    for name, lane in LANES.items():
+        if not lane.mpiexec.exists():
+            continue
+        for shape, (contestants, items, what) in SHAPES.items():
+            cases: list[Any] = [Case(each, _told(f"{shape}: {each}")) for each in contestants]
+            if shape == "latency":
+                cases.append(Case("C", _in_c(lane)))
+            group = f"ranks, {name}, {shape}"
+            found.append(Group(group, what, items, tuple(cases), "us", least=64, loops=(NO_LOOP,), around=_job(lane)))
+        found.append(
+            Group(
+                f"ranks, {name}, idle", "the share of a core that an idle rank takes, in millionths", 1,
+                (Case("actorpar", _told("idle: actorpar")),), "us", loops=(NO_LOOP,), around=_job(lane),
+            )
+        )  # fmt: skip
+        found.append(
+            Group(
+                f"ranks, {name}, {CROWDED}", "two pairs at once; each way", 1_000,
+                tuple(
+                    Case(each, _told(f"latency: {each}"))
+                    for each in ("actorpar, channel", "uvloop streams", "mpi4py Send")
+                ),
+                "us", loops=(NO_LOOP,), around=_job(lane, 4, os.environ.get("ACTORPAR_MPI_ROUTE", "auto")),
+            )
+        )  # fmt: skip
+    return found
