@@ -53,6 +53,8 @@ SEAM_USERS = {
     ("actorpar/parallel/processes.py", "multiprocessing"): "starts the workers of a pool",
     ("nodes/departure.py", "socket"): "transport of links: the pipe to such a process",
     ("nodes/arrival.py", "socket"): "transport of links: the pipe to the process that has started this one",
+    ("nodes/mpi/bell.py", "socket"): "transport of links: wakes another rank",
+    ("nodes/mpi/ranks.py", "socket"): "transport of links: connects ranks of one host",
     ("nodes/heartbeat.py", "threading"): "the thread of the heartbeat",
     ("nodes/security/keys.py", "secrets"): "a key is drawn from the system, never from a source that can be replayed",
     ("actorpar/launch/child.py", "multiprocessing"): "starts the nodes of this host",
@@ -95,7 +97,7 @@ LONG = {
     "channels/receiver.py: receive": "as send",
 }
 #: What a room may import beside the standard library.
-LIBRARIES = {"channels": [], "nodes": ["msgspec.", "msgpack.", "numpy.", "cryptography."]}
+LIBRARIES = {"channels": [], "nodes": ["msgspec.", "msgpack.", "numpy.", "cryptography.", "mpi4py."]}
 #: What `import actorpar` must not load: it has to cost little more than asyncio.
 HEAVY = (
     *("aiohttp", "numpy", "multiprocessing", "msgspec", "msgpack", "rich", "uvloop", "mpi4py", "anyio"),

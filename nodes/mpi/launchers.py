@@ -29,9 +29,9 @@ def launch_in(environment: Mapping[str, str]) -> Launch | None:
     slurm = _number(environment, "SLURM_STEP_NUM_TASKS")
     in_step = _number(environment, "SLURM_STEP_ID") >= 0 and slurm > 0
     if "OMPI_COMM_WORLD_SIZE" in environment:
-        return Launch(OPEN_MPI, _number(environment, "OMPI_COMM_WORLD_SIZE"), "PMIx")
+        return Launch(OPEN_MPI, max(_number(environment, "OMPI_COMM_WORLD_SIZE"), 0), "PMIx")
     if "PMI_SIZE" in environment:
-        return Launch(SLURM if in_step else MPICH, _number(environment, "PMI_SIZE"), "PMI")
+        return Launch(SLURM if in_step else MPICH, max(_number(environment, "PMI_SIZE"), 0), "PMI")
     if "PMIX_RANK" in environment:
         return Launch(SLURM if in_step else OPEN_MPI, max(slurm, 0), "PMIx")
     if in_step and slurm > 1:

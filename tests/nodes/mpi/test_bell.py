@@ -40,6 +40,8 @@ class Sleeper:
         self.sleeps = False
 
     def look(self) -> None:
+        self.bells.awake()
+        self.sleeps = False
         self.taken = self.arrived
 
     def sleep(self) -> None:

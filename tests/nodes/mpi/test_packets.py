@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,17 +105,16 @@ def test_what_waits_is_never_overtaken() -> None:
 
 def test_what_is_owed_travels_once_with_whatever_goes_first() -> None:
     out = Outflow()
-    for send in (lambda: out.whole([b"x"]), lambda: out.acknowledgement(), lambda: out.end()):
+    sends: list[Callable[[], bytes | None]] = [lambda: out.whole([b"x"]), out.acknowledgement, out.end]
+    for send in sends:
         out.owed = 3
-        packet = send()
-        assert packet is not None
-        assert HEADER.unpack_from(packet)[0] == 3
+        assert HEADER.unpack_from(send() or b"")[0] == 3
     out = Outflow()
     out.owed = 2
     out.put([b"x"])
-    packet = out.next()
-    assert packet is not None
-    assert (HEADER.unpack_from(packet[0])[0], out.owed) == (2, 0)
+    queued = out.next()
+    assert queued is not None
+    assert (HEADER.unpack_from(queued[0])[0], out.owed) == (2, 0)
 
 
 def test_an_acknowledgement_costs_no_credit_and_the_end_drops_what_waits() -> None:
