@@ -28,7 +28,7 @@ REQUIRED = {
 OPTIONAL = {
     "cryptography": "certificates of nodes, actorpar[keys]",
     "opentelemetry-api": "spans, actorpar[otel]",
-    "mpi4py": "not used yet",
+    "mpi4py": "ranks of MPI as nodes, actorpar[mpi]",
     "pycuda": "not used yet",
     "pyopencl": "not used yet",
 }

@@ -11,11 +11,12 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from .launch import cores as launch_cores
+from .nodes.mpi.launchers import launch_in
 
 #: Open files below which many connections at once will fail.
 FEW_FILES: Final = 1024
@@ -126,9 +127,19 @@ def tls() -> Finding:
 
 def mpi(environment: Mapping[str, str]) -> Finding:
     """Whose MPI would start ranks, and under which launcher this process runs already."""
-    launcher = shutil.which("mpiexec", path=environment.get("PATH"))
+    launch = launch_in(environment)
+    ranks = f"; started by {launch.launcher} as one of {launch.size or 'several'} ranks" if launch is not None else ""
+    found = _launcher(environment)
+    return replace(found, text=found.text + ranks, status="ok" if ranks and found.status == "absent" else found.status)
+
+
+def _launcher(environment: Mapping[str, str]) -> Finding:
+    """The mpiexec beside this Python, which belongs to the MPI of its environment, or the one on PATH."""
+    beside = Path(sys.executable).parent / "mpiexec"
+    launcher = str(beside) if os.access(beside, os.X_OK) else shutil.which("mpiexec", path=environment.get("PATH"))
     if launcher is None:
-        return Finding("mpi", "no mpiexec on PATH", "absent")
+        text = "no mpiexec beside this Python and none on PATH (pip install 'actorpar[mpi]')"
+        return Finding("mpi", text, "absent")
     try:
         done = subprocess.run([launcher, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -35,6 +35,20 @@ def run(main: Callable[[], Coroutine[Any, Any, R]], *, uvloop: bool | None = Non
     Terminated is raised, the latter with exit status 143; a second one kills the program at once, even if a thread
     hangs. A `main` that returns all the same has the last word: its result is returned.
     """
+    return run_or(main, lambda _: None, uvloop=uvloop, debug=debug)
+
+
+def run_or(
+    main: Callable[[], Coroutine[Any, Any, R]],
+    failed: Callable[[BaseException], object],
+    *,
+    uvloop: bool | None = None,
+    debug: bool | None = None,
+) -> R:
+    """`run`, which tells `failed` of a failure before it ends what the program has begun.
+
+    That is what `main` raises, or a SystemExit of another task or process, and nothing that a signal has asked for.
+    """
     if not callable(main):
         main.close()
         raise TypeError("ap.run takes the function, not its coroutine: write ap.run(main), not ap.run(main())")
@@ -50,6 +64,9 @@ def run(main: Callable[[], Coroutine[Any, Any, R]], *, uvloop: bool | None = Non
                     raise KeyboardInterrupt from None
                 if signals.came == signal.SIGTERM:
                     raise Terminated from None
+                raise
+            except BaseException as failure:
+                failed(failure)
                 raise
 
 

@@ -266,6 +266,7 @@ class ActorSystem:
             from .remote.hub import Hub
 
             self.remote = Hub(self, self._node, self._serves)
+            self.remote.begin()
         return self
 
     async def __aexit__(

@@ -23,6 +23,7 @@ from . import shm, slabs
 from .codec import audit
 from .dialer import Dialer
 from .door import Door, listen_at_one_place, member_of
+from .early import EarlyCalls
 from .errors import NodeDown, ProtocolError, Unreachable
 from .events import NodeEvent, NodeFenced, NodeLost, NodeSilent, NodeStalled, NodeUp
 from .foreign import one_line
@@ -99,7 +100,7 @@ class Node:
         self.counters = self.complaints.counters
         self.references: References | None = None
         #: Called with messages to actors: link, lane, body, buffers.
-        self.on_call: Callable[[Link, int, Any, list[Any]], None] | None = None
+        self.on_call: Callable[[Link, int, Any, list[Any]], None] = EarlyCalls(self.complaints)
         self.listeners: list[Listener] = []
         self.is_closed = False
         self._watchers: list[Callable[[NodeEvent], object]] = []
@@ -338,8 +339,7 @@ class Node:
 
     def called(self, link: Link, lane: int, body: Any, buffers: list[Any]) -> None:
         """A message to actors came."""
-        if self.on_call is not None:
-            self.on_call(link, lane, body, buffers)
+        self.on_call(link, lane, body, buffers)
 
     def refused_items(self, end: Away, errors: list[Any]) -> None:
         """Items came that were none of the declared type (NET-8)."""

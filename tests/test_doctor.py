@@ -48,7 +48,7 @@ def test_a_complete_installation_is_healthy(packages: dict[str, str], capsys: py
     assert told["run queue"] == "active"
     assert told["python"].startswith(".".join(map(str, sys.version_info[:3])))
     assert told["aiohttp"] == "3.99"
-    assert told["mpi4py"] == "not installed (not used yet)"
+    assert told["mpi4py"] == "not installed (ranks of MPI as nodes, actorpar[mpi])"
 
 
 @pytest.mark.parametrize("name", ["aiohttp", "msgpack", "msgspec", "prometheus-client", "rich"])

@@ -53,6 +53,9 @@ SEAM_USERS = {
     ("actorpar/parallel/processes.py", "multiprocessing"): "starts the workers of a pool",
     ("nodes/departure.py", "socket"): "transport of links: the pipe to such a process",
     ("nodes/arrival.py", "socket"): "transport of links: the pipe to the process that has started this one",
+    ("nodes/mpi/farbell.py", "socket"): "how a rank of another host is woken",
+    ("nodes/mpi/bell.py", "socket"): "transport of links: wakes another rank",
+    ("nodes/mpi/ranks.py", "socket"): "transport of links: connects ranks of one host",
     ("nodes/heartbeat.py", "threading"): "the thread of the heartbeat",
     ("nodes/security/keys.py", "secrets"): "a key is drawn from the system, never from a source that can be replayed",
     ("actorpar/launch/child.py", "multiprocessing"): "starts the nodes of this host",
@@ -84,6 +87,7 @@ SLEEPERS = {
     "tests/remote/test_remote_actors.py": "looks at another node, which tells nobody of what is waited for",
     "tests/remote/test_stages_on_nodes.py": "looks at another node, which tells nobody of what is waited for",
     "tests/bench/echo_client.py": "the pace of the load that is measured",
+    "tests/bench/rank_program.py": "what an idle rank costs; and a message of MPI is no event",
     "tests/bench/file_server.py": "a server in a process of its own has no event to wait for",
     "tests/fetch/answers.py": "the server that misbehaves is slow on purpose",
     "tests/fetch/running.py": "looks at another operating-system process, which has no event to wait for",
@@ -95,7 +99,7 @@ LONG = {
     "channels/receiver.py: receive": "as send",
 }
 #: What a room may import beside the standard library.
-LIBRARIES = {"channels": [], "nodes": ["msgspec.", "msgpack.", "numpy.", "cryptography."]}
+LIBRARIES = {"channels": [], "nodes": ["msgspec.", "msgpack.", "numpy.", "cryptography.", "mpi4py."]}
 #: What `import actorpar` must not load: it has to cost little more than asyncio.
 HEAVY = (
     *("aiohttp", "numpy", "multiprocessing", "msgspec", "msgpack", "rich", "uvloop", "mpi4py", "anyio"),

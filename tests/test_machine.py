@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import ssl
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,8 +78,9 @@ def test_the_keys_that_nodes_can_have_are_told(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def mpiexec(tmp_path: Path) -> Callable[[str], dict[str, str]]:
-    """An environment whose mpiexec is this script."""
+def mpiexec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, str]]:
+    """An environment whose mpiexec is this script, and none lies beside the interpreter."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none" / "python"))
 
     def made(script: str) -> dict[str, str]:
         path = tmp_path / "mpiexec"
@@ -106,9 +108,25 @@ def test_the_vendor_of_mpi_is_told(mpiexec: Callable[[str], dict[str, str]], scr
 def test_no_mpi_is_absent_and_one_that_hangs_is_noted(
     mpiexec: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert machine.mpi({"PATH": str(tmp_path)}) == Finding("mpi", "no mpiexec on PATH", "absent")
+    absent = machine.mpi({"PATH": str(tmp_path)})
+    assert absent.status == "absent"
+    assert "pip install 'actorpar[mpi]'" in absent.text
     monkeypatch.setattr(machine, "PATIENCE", 0.1)
     assert machine.mpi(mpiexec("exec sleep 5")).status == "note"
+
+
+def test_the_launcher_beside_this_python_comes_first_and_a_rank_says_that_it_is_one(
+    mpiexec: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment = mpiexec("echo 'HYDRA build details:'")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    told = machine.mpi({"PATH": "/bin", "PMI_SIZE": "4"})
+    assert told == Finding("mpi", f"MPICH ({tmp_path}/mpiexec); started by MPICH as one of 4 ranks")
+    assert machine.mpi(environment).text == f"MPICH ({tmp_path}/mpiexec)"
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none" / "python"))
+    told = machine.mpi({"PATH": "/none", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "8"})
+    assert told.status == "ok"
+    assert told.text.endswith("; started by Slurm as one of 8 ranks")
 
 
 def test_devices_are_told_by_their_drivers(tmp_path: Path) -> None:

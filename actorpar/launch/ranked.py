@@ -22,10 +22,11 @@ from typing import Any
 from ..nodes.errors import MpiError
 from ..nodes.link import Link
 from ..nodes.mpi import world as mpi
+from ..nodes.mpi.launchers import survives
 from ..nodes.mpi.ranks import Ranks
 from ..nodes.node import Node
 from ..remote import runtime
-from ..running import Terminated, run
+from ..running import run_or
 from . import cores
 from .application import AppError, Application
 from .serving import serve
@@ -38,22 +39,30 @@ WORKER = "worker"
 
 def main(options: argparse.Namespace) -> int:
     """Run the program on this rank; its exit code. It does not return where it ends the job."""
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it goes through the launcher's pipe
+    for stream in (sys.stdout, sys.stderr):  # through the launcher's pipes, where lines of ranks must not mix
+        stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
     try:
         world = mpi.start(os.environ)
+        if options.supervised and not survives(os.environ, world.library):
+            raise MpiError(
+                f"--supervised needs Open MPI started by mpiexec --with-ft ulfm, and this is {world.library}"
+            )
     except MpiError as error:
         print(f"actorpar: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    code = 0
     try:
-        run(lambda: _ranked(world, options))
+        run_or(lambda: _ranked(world, options), lambda failure: _end_job(world, failure))
     except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
-    except Terminated as end:
-        code = int(end.code or 0)
-    except BaseException as failure:
+        return 128 + signal.SIGINT
+    except SystemExit as end:  # of 0, or after SIGTERM: all others end the job
+        return int(end.code or 0)
+    return 0
+
+
+def _end_job(world: mpi.World, failure: BaseException) -> None:
+    """Say why, and end all ranks at once. It returns only after a sys.exit of 0, which is none."""
+    if not isinstance(failure, SystemExit) or failure.code:
         world.abort(_explain(world, failure))
-    return code
 
 
 def _explain(world: mpi.World, failure: BaseException) -> int:
@@ -80,18 +89,24 @@ async def _ranked(world: mpi.World, options: argparse.Namespace) -> None:
     program = application.load()
     labels = (*options.label, *(() if leads else (WORKER,)))
     node = Node(f"rank-{world.rank}", labels=labels, app=application.fingerprint(), down_after=options.down_after)
-    ranks = Ranks(world, node, route="socket" if options.supervised else os.environ.get("ACTORPAR_MPI_ROUTE", "auto"))
+    route = os.environ.get("ACTORPAR_MPI_ROUTE", "auto")
+    ranks = Ranks(world, node, route=route, supervised=options.supervised)
     try:
         await (_lead(node, application, program, ranks) if leads else _follow(node, application, ranks))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except asyncio.CancelledError as cancelled:
+        if not _is_asked_to_end():
+            _end_job(world, cancelled)
         await _end(world, node, ranks)
         raise
-    except SystemExit as request:
-        if request.code:
-            world.abort(_explain(world, request))
     except BaseException as failure:
-        world.abort(_explain(world, failure))
+        _end_job(world, failure)
     await _end(world, node, ranks)
+
+
+def _is_asked_to_end() -> bool:
+    """True after Ctrl-C and SIGTERM. Otherwise what was awaited was cancelled elsewhere, and that is a failure."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _lead(
@@ -120,7 +135,7 @@ async def _follow(node: Node, application: Application, ranks: Ranks) -> None:
 async def _end(world: mpi.World, node: Node, ranks: Ranks) -> None:
     await node.close()
     together = await ranks.end()
-    if not together and not ranks.lost:
+    if not together and not ranks.lost and not ranks.supervised:
         logger.error("rank %d has waited in vain for the other ranks to end, and ends the job", world.rank)
         world.abort(1)
     if together:

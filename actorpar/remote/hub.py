@@ -22,6 +22,7 @@ from ..actors.timed import Timed
 from ..channels import env
 from ..nodes.codec.schema import register_portable
 from ..nodes.codec.signature import Signature
+from ..nodes.early import EarlyCalls
 from ..nodes.errors import CodecError, NodeDown, NodeError, NotImportable, RemoteError
 from ..nodes.node import GUEST
 from . import messages as m
@@ -74,9 +75,14 @@ class Hub:
         self._relays: dict[Request, Relay] = {}
         self._turns: dict[str, int] = {}
         node.references = self
-        node.on_call = self._called
         self._unwatch = node.watch_links(self._link_down)
         self.groups = GroupsOfNodes(self)
+
+    def begin(self) -> None:
+        """Take what other nodes say to actors here, and first what they have said before there was a system."""
+        before, self.node.on_call = self.node.on_call, self._called
+        if isinstance(before, EarlyCalls):
+            before.pass_on(self._called)
 
     def close(self) -> None:
         """The system has ended: another one may have the node. Until then this one says that its actors are dead."""

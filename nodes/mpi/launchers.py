@@ -29,9 +29,9 @@ def launch_in(environment: Mapping[str, str]) -> Launch | None:
     slurm = _number(environment, "SLURM_STEP_NUM_TASKS")
     in_step = _number(environment, "SLURM_STEP_ID") >= 0 and slurm > 0
     if "OMPI_COMM_WORLD_SIZE" in environment:
-        return Launch(OPEN_MPI, _number(environment, "OMPI_COMM_WORLD_SIZE"), "PMIx")
+        return Launch(OPEN_MPI, max(_number(environment, "OMPI_COMM_WORLD_SIZE"), 0), "PMIx")
     if "PMI_SIZE" in environment:
-        return Launch(SLURM if in_step else MPICH, _number(environment, "PMI_SIZE"), "PMI")
+        return Launch(SLURM if in_step else MPICH, max(_number(environment, "PMI_SIZE"), 0), "PMI")
     if "PMIX_RANK" in environment:
         return Launch(SLURM if in_step else OPEN_MPI, max(slurm, 0), "PMIx")
     if in_step and slurm > 1:
@@ -44,6 +44,16 @@ def _number(environment: Mapping[str, str], name: str) -> int:
     return int(text) if text.isdecimal() else -1
 
 
+def cannot_begin(launch: Launch, library: str) -> bool:
+    """True if this MPI would end the process as it begins, without a word of use: MPICH under Open MPI's launcher."""
+    return launch.launcher == OPEN_MPI and OPEN_MPI not in library
+
+
+def survives(environment: Mapping[str, str], library: str) -> bool:
+    """True if ranks go on after one has died: Open MPI, and started so that ULFM is on."""
+    return OPEN_MPI in library and environment.get("OMPI_MCA_mpi_ft_enable", "").lower() in ("1", "true")
+
+
 def mismatch(launch: Launch, library: str) -> str:
     """What to do where a launcher has started several ranks and MPI sees one: `library` is the MPI that is loaded."""
     text = f"{launch.launcher} has started {launch.size or 'several'} ranks, and to {library} each of them is alone: "
@@ -51,7 +61,11 @@ def mismatch(launch: Launch, library: str) -> str:
         wanted = "pmix" if OPEN_MPI in library else "pmi2"
         had = f"--mpi with {launch.by}" if launch.by else "no --mpi that it understands"
         return f"{text}srun was given {had}; start with srun --mpi={wanted}, and see srun --mpi=list for what there is"
+    if launch.launcher in library:
+        text += "another build of it has started them, or one of them has started this program, which is no rank then. "
+    else:
+        text += "two MPIs are mixed. "
     return (
-        f"{text}two MPIs are mixed. Start with the mpiexec of the environment that mpi4py is installed in, which is "
-        "beside its python, or with `actorpar run --mpi N`, which finds it"
+        f"{text}Start with the mpiexec of the environment that mpi4py is in, which is beside its python, or "
+        "with `actorpar run --mpi N`, which finds it"
     )

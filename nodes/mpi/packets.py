@@ -62,7 +62,7 @@ class Outflow:
         """
         if self._rest or not self.credit:
             return None
-        if len(buffers) > 2 or len(buffers[-1]) > INLINE:
+        if len(buffers) > 2 or len(buffers[0]) > INLINE or len(buffers[-1]) > INLINE:
             size = 0
             for each in buffers:
                 if len(each) > INLINE:
@@ -74,8 +74,11 @@ class Outflow:
         return b"".join((self._header(0), *buffers))
 
     def put(self, buffers: list[Any]) -> None:
-        """Queue pieces of the stream, bytes-like, whose `len` is their size. They stay as they are until they left."""
-        self._rest += buffers
+        """Queue pieces of the stream, bytes-like, whose `len` is their size. They stay as they are until they left.
+
+        Those of no bytes are left out: a packet of nothing else would be taken for an acknowledgement.
+        """
+        self._rest += [each for each in buffers if len(each)]
 
     def next(self) -> tuple[bytes, Any] | None:
         """The next packet that may go, and its bulk or None; None: nothing may go now."""

@@ -8,6 +8,7 @@ Invariants
 - The route of a pair is decided by what both have said to all, so both decide the same; it stays, so order holds.
 - Of ranks of one host the end of a process is seen by its descriptor (pidfd). So silence says nothing there: a rank
   whose loop is busy cannot make MPI calls from another thread.
+- Supervised ranks make no MPI calls together once they are linked: after a death MPI would refuse them.
 - What ranks of one host share lies in a folder that only their user can enter, and goes with the last of them.
 """
 
@@ -29,6 +30,7 @@ import msgspec
 from actorpar.channels import env
 
 from .. import shm
+from ..errors import MpiError
 from .bell import Bells
 from .farbell import FarBells, own_address
 from .poller import SPIN, Poller
@@ -62,12 +64,16 @@ current: Ranks | None = None
 class Ranks:
     """The other ranks as this one sees them. Made on the loop that makes all MPI calls; `link` and `end` wait for all.
 
-    route  of two ranks of one host: "mpi", "socket", or "auto", which is sockets where ranks are more than cores
-    host   what ranks of one host have in common; by default this host's name and its boot
+    route       of two ranks of one host: "mpi", "socket", or "auto", which is sockets where ranks are more than cores
+    supervised  a rank may end before the others, which go on; all are linked by sockets. MpiError: not of one host
+    host        what ranks of one host have in common; by default this host's name and its boot
     """
 
-    def __init__(self, world: World, node: Node, *, route: str = "auto", host: str = "") -> None:
+    def __init__(
+        self, world: World, node: Node, *, route: str = "auto", supervised: bool = False, host: str = ""
+    ) -> None:
         self.world = world
+        self.supervised = supervised
         self._node = node
         far = FarBells(own_address(platform.node()))
         mine = Fact(host or f"{node.host} {platform.node()}", os.getpid(), _cores(), far.place)
@@ -78,17 +84,23 @@ class Ranks:
         self.near = [rank for rank, fact in enumerate(self.facts) if fact.host == mine.host]
         #: More ranks than cores are here.
         self.crowded = is_crowded([self.facts[rank] for rank in self.near])
-        self._by_socket = self.crowded if route == "auto" else route == "socket"
+        self._by_socket = supervised or (self.crowded if route == "auto" else route == "socket")
+        if supervised and len(self.near) < world.size:
+            raise MpiError(
+                "--supervised is for ranks of one host: between hosts MPI carries the links, and ends with one"
+            )
         self.folder = self._share_folder()
         bells = Bells(self.folder, world.rank, world.size)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._listener.bind(str(self.folder / f"link-{world.rank}"))
         self._listener.listen(world.size)
         world.tell_all(True)  # now each is there to be met
-        bells.meet([rank for rank in self.near if rank != world.rank])
         others = [rank for rank in range(world.size) if rank not in self.near]
         far.meet(self.job, [fact.bell for fact in self.facts], others)
-        self.poller = Poller(Wire(world.comm), bells, far, spin=0.0 if self.crowded else SPIN)
+        if not supervised:
+            bells.meet([rank for rank in self.near if rank != world.rank])
+        wire = Wire(world.alone() if supervised else world.comm)
+        self.poller = Poller(wire, bells, far, spin=0.0 if self.crowded else SPIN)
         self.lost: set[int] = set()
 
     def _share_folder(self) -> Path:
@@ -164,14 +176,15 @@ class Ranks:
 
     def _has_ended(self, rank: int) -> None:
         self.lost.add(rank)
-        self.poller.lost(rank)
+        if rank in self.poller.streams:
+            self.poller.lost(rank)
 
     # -- ending
 
     async def end(self) -> bool:
         """Wait until all ranks have come here, and all that was sent has left. False: some have not, in END seconds.
 
-        The node is closed before. Where a rank was lost there is nothing to wait for together.
+        The node is closed before. Where a rank was lost there is nothing to wait for together, nor if one may be.
         """
         global current
         current = None
@@ -182,7 +195,7 @@ class Ranks:
             shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # the last one does it
             self.folder.rmdir()
-        return together
+        return together and not self.supervised
 
 
 def is_crowded(facts: list[Fact]) -> bool:

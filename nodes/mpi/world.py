@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from ..errors import MpiError, MpiMissing, WrongLauncher
-from .launchers import launch_in, mismatch
+from .launchers import cannot_begin, launch_in, mismatch
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -59,12 +59,21 @@ class World:
             at += size
         return parts
 
+    def alone(self) -> MPI.Comm:
+        """A communicator of this rank alone, which the end of another one does not touch."""
+        from mpi4py import MPI
+
+        return MPI.COMM_SELF.Dup()
+
     def abort(self, code: int) -> None:
-        """End all ranks now. It does not return; what was printed is shown."""
+        """End all ranks now, or this one after `end`. It does not return; what was printed is shown."""
+        from mpi4py import MPI
+
         sys.stdout.flush()
         sys.stderr.flush()
         try:
-            self.comm.Abort(code)
+            if not MPI.Is_finalized():
+                self.comm.Abort(code)
         finally:
             os._exit(code)
 
@@ -82,15 +91,19 @@ def start(environment: Mapping[str, str]) -> World:
     try:
         import mpi4py
 
-        begun = "mpi4py.MPI" in sys.modules
-        if not begun:
-            mpi4py.rc.thread_level = "serialized"
-            mpi4py.rc.finalize = False
+        if "mpi4py.MPI" not in sys.modules:
+            mpi4py.rc.initialize = mpi4py.rc.finalize = False
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # the latter from mpi4py's wheel, if there is no library
         raise MpiMissing(f"MPI cannot be loaded: {error}. {_INSTALL}") from error
-    library = " ".join(MPI.Get_library_version().replace("\0", " ").split()[:4]).rstrip(",")
+    library = MPI.Get_library_version().replace("\0", " ").partition(",")[0]
+    library = " ".join(library.split()[:4])
     launch = launch_in(environment)
+    begun = MPI.Is_initialized()
+    if not begun:
+        if launch is not None and cannot_begin(launch, library):
+            raise WrongLauncher(mismatch(launch, library))
+        MPI.Init_thread(MPI.THREAD_SERIALIZED)
     if MPI.COMM_WORLD.size == 1 and launch is not None and launch.size != 1:
         raise WrongLauncher(mismatch(launch, library))
     if MPI.Query_thread() < MPI.THREAD_SERIALIZED:
