@@ -41,6 +41,7 @@ AuthInfo=socket={folder}/munge.sock
 CredType=cred/munge
 StateSaveLocation={folder}
 SlurmdSpoolDir={folder}/%n
+TmpFS={folder}/%n
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/%n.pid
 MailProg=/bin/true
