@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,8 +22,25 @@ print(world.rank, "of", world.size, "with", world.Split_type(MPI.COMM_TYPE_SHARE
 """
 
 
+#: A program that loses one of its nodes.
+LOSING = """
+import asyncio, os, signal
+import actorpar as ap
+
+async def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+async def main() -> None:
+    async with ap.ActorSystem() as system:
+        await system.wait_for_nodes(2)
+        try:
+            await (await system.spawn(die, on="one"))
+        except ap.NodeDown:
+            print("left:", *(node.name for node in system.nodes), flush=True)
+"""
+
 FOLDER = Path(__file__).resolve().parents[2] / "docs/slurm"
-APP = Path(__file__).with_name("app.py")
+SUM = Path(__file__).with_name("app.py").read_text()
 TOTAL = sum(number * number for number in range(1000))
 
 
@@ -46,16 +62,16 @@ def test_srun_starts_two_ranks_of_one_world_on_one_node_and_on_two(slurm: Slurm,
 
 
 @pytest.fixture
-def submit(slurm: Slurm) -> Callable[..., str]:
-    """Submits a script of docs/slurm, some of its words replaced, with a program beside it; what the job printed."""
+def submit(slurm: Slurm) -> Callable[[str, str], str]:
+    """Submits a script of docs/slurm with a program beside it, and returns what the job printed."""
 
-    def submit_(name: str, words: dict[str, str]) -> str:
+    def submit_(name: str, program: str) -> str:
         script = (FOLDER / name).read_text()
-        for word, other in words.items():
-            assert word in script
-            script = script.replace(word, other)
+        (port,) = free_ports(1)  # the nodes are not two hosts, so all listen at loopback
+        script = script.replace("$(hostname):7000", f"127.0.0.1:{port}").replace("$(hostname):7001", "127.0.0.1:0")
+        script = script.replace("app.py --name", "app.py --down-after 1 --name")
         (slurm.folder / name).write_text(script)
-        shutil.copy(APP, slurm.folder / "app.py")
+        (slurm.folder / "app.py").write_text(program)
         environment = slurm.folder / ".venv/bin/activate"
         environment.parent.mkdir(parents=True, exist_ok=True)
         environment.write_text(f"export PATH={Path(sys.executable).parent}:$PATH WANTED_NODES=2\n")
@@ -64,7 +80,11 @@ def submit(slurm: Slurm) -> Callable[..., str]:
     return submit_
 
 
-def test_the_script_of_the_page_runs_a_node_on_each_host_without_any_mpi(submit: Callable[..., str]) -> None:
-    (port,) = free_ports(1)
-    said = submit("nodes.sbatch", {"$(hostname):7000": f"127.0.0.1:{port}", "$(hostname):7001": "127.0.0.1:0"})
+def test_the_script_of_the_page_runs_a_node_on_each_host_without_any_mpi(submit: Callable[[str, str], str]) -> None:
+    said = submit("nodes.sbatch", SUM)
     assert f"sum {TOTAL} by 2" in said.splitlines(), said
+
+
+def test_a_node_that_is_killed_does_not_end_the_others(submit: Callable[[str, str], str]) -> None:
+    said = submit("nodes.sbatch", LOSING)
+    assert "left: two" in said.splitlines(), said
