@@ -22,7 +22,8 @@ WAYS = {
 #: What each prints, as a pattern for the whole of it.
 PRINTS = {
     "deadlock.py": r"both on one node:\n"
-    r"  Ann waits to receive letters to Ann\n  Ben waits to receive letters to Ben\n  deadlock: (Ann -> Ben -> Ann|Ben -> Ann -> Ben)\n"
+    r"  Ann waits to receive letters to Ann\n  Ben waits to receive letters to Ben\n"
+    r"  deadlock: (Ann -> Ben -> Ann|Ben -> Ann -> Ben)\n"
     r"(on two nodes:\n  Ann waits to receive letters to Ann\n)?",
     "point_to_point.py": r"0 squared is 0\n1 squared is 1\n2 squared is 4\n",
 }
