@@ -1,8 +1,8 @@
 """A deadlock: two processes that both receive before they send, so that each waits for the other for ever.
 
-In MPI such a job hangs and says nothing. Here the picture of who waits for whom, which `actorpar top` shows too, has the
-ring with its names, if both are on one node. A ring that leads through two nodes is in no picture: each node shows its
-own half of it, and only a deadline ends it.
+In MPI such a job hangs and says nothing. Here the picture of who waits for whom, which `actorpar top` shows too, has
+the ring with its names, if both are on one node. A ring that leads through two nodes is in no picture: each node shows
+its own half of it, and only a deadline ends it.
 """
 
 import asyncio
