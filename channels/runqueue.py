@@ -142,6 +142,11 @@ class RunQueue:
         if not self.scheduled and len(self._after) == 1 and not self.loop.is_closed():
             self.loop.call_soon(self._run_after, context=self._context)
 
+    def end_turn(self) -> None:
+        """Make the calls of `after_turn` now: for a callback of the loop that is going to look for answers to them."""
+        if self._after and not self.scheduled:
+            self._run_after()
+
     def _run_after(self) -> None:
         after = self._after
         while after:

@@ -24,9 +24,9 @@ from .protocol.liveness import DOWN_AFTER
 from .security.binding import check_name
 
 if TYPE_CHECKING:
+    from .connection import Connection
     from .link import Link
     from .node import Node
-    from .stream import Stream
 
 #: Seconds before the next attempt to connect.
 RETRY: Final = 0.2
@@ -82,9 +82,12 @@ class Dialer:
                         return link
                 await env.sleep(RETRY / 10)
 
-    async def greet(self, stream: Stream, *, resumable: bool, link: Link | None = None, session: bytes = b"") -> Link:
+    async def greet(
+        self, stream: Connection, *, resumable: bool, link: Link | None = None, session: bytes = b"",
+        deadline: float | None = DEADLINE,
+    ) -> Link:  # fmt: skip
         """Say HELLO on a connection; the link, once WELCOME came."""
-        greeting = self.begin(stream, resumable=resumable, link=link, session=session)
+        greeting = self.begin(stream, resumable=resumable, link=link, session=session, deadline=deadline)
         try:
             await greeting.over
         except BaseException:
@@ -96,7 +99,7 @@ class Dialer:
         return greeting.link
 
     def begin(
-        self, stream: Stream, *, resumable: bool, link: Link | None = None, session: bytes = b"",
+        self, stream: Connection, *, resumable: bool, link: Link | None = None, session: bytes = b"",
         deadline: float | None = DEADLINE,
     ) -> Greeting:  # fmt: skip
         """Say HELLO on a connection, and attach it to the link once WELCOME comes."""

@@ -23,9 +23,9 @@ from .security.binding import check_name, names_proven
 if TYPE_CHECKING:
     import asyncio
 
+    from .connection import Connection
     from .link import Link
     from .node import Node
-    from .stream import Stream
 
 #: Links that a node has at most; each of them is a connection, and the mesh is full.
 MOST_LINKS: Final = 1024
@@ -37,11 +37,11 @@ class Door:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def accepted(self, stream: Stream) -> Greeting:
+    def accepted(self, stream: Connection) -> Greeting:
         """Somebody has connected to a listener."""
         return self.answer(stream, resumable=True)
 
-    def answer(self, stream: Stream, *, resumable: bool, deadline: float | None = DEADLINE) -> Greeting:
+    def answer(self, stream: Connection, *, resumable: bool, deadline: float | None = DEADLINE) -> Greeting:
         """Wait for HELLO on a connection, for so many seconds, and answer it."""
         node = self._node
 

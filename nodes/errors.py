@@ -102,3 +102,15 @@ class RemoteError(NodeError):
         self.kind = kind
         #: The traceback over there, in debug mode; otherwise empty.
         self.details = details
+
+
+class MpiError(NodeError):
+    """MPI cannot be used here, or a rank is not as the others are; the text says why, and what to do."""
+
+
+class MpiMissing(MpiError, ImportError):
+    """There is no mpi4py, or no MPI that it can load."""
+
+
+class WrongLauncher(MpiError):
+    """The ranks were started by a launcher that does not belong to the MPI that mpi4py loads: each is alone."""

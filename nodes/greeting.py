@@ -16,9 +16,9 @@ from .protocol.frame import FrameReader
 from .protocol.handshake import Hello
 
 if TYPE_CHECKING:
+    from .connection import Connection
     from .link import Link
     from .protocol.frame import Message
-    from .stream import Stream
 
 #: Seconds that a handshake may take, TLS included.
 DEADLINE: Final = 5.0
@@ -33,7 +33,7 @@ class Greeting:
 
     def __init__(
         self,
-        stream: Stream,
+        stream: Connection,
         expects: int,
         greeted: Callable[[Greeting, Hello], Link],
         attach: Callable[[Link, Greeting, Hello], None],

@@ -66,6 +66,8 @@ class Lending:
         self._limit = limit
         #: True if the other side says that it is on this host.
         self.is_near = False
+        #: False: only what stands in shared memory is lent, and nothing is copied there; the link itself is as quick.
+        self.copies = True
         self._secret = b""
         self._shares = False  # the other side has told the secret
         self._copies: set[Descriptor] = set()  # that are lent
@@ -118,7 +120,7 @@ class Lending:
         place = arena.lend(buffer, self)
         if place is None:
             size = len(buffer)
-            if size > MOST_AT_ONCE:
+            if size > MOST_AT_ONCE or not self.copies:
                 return None
             try:
                 if self._copied + size > MOST_COPIED:

@@ -32,11 +32,11 @@ from .remote import ops
 
 if TYPE_CHECKING:
     from .codec.schema import Schema
+    from .connection import Connection
     from .node import Node
     from .protocol.frame import FrameReader, Message
     from .protocol.handshake import Hello
     from .remote.peer import Away
-    from .stream import Stream
 
 logger = logging.getLogger("actorpar.nodes")
 
@@ -67,7 +67,7 @@ class Link:
         self.outbound = Outbound(resumable=resumable)
         self.lending = Lending(self.control, node.counters, node.message_limit)
         self.liveness = Liveness(env.clock(), down_after=node.down_after)
-        self.stream: Stream | None = None
+        self.stream: Connection | None = None
         self.is_down = False
         self.connections = 0
         self._before = (0, 0)  # bytes of connections that are over
@@ -172,7 +172,7 @@ class Link:
 
     # -- connections
 
-    def attach(self, stream: Stream, reader: FrameReader, them: Hello) -> None:
+    def attach(self, stream: Connection, reader: FrameReader, them: Hello) -> None:
         """The handshake on a connection is over: go on there with what the other side lacks (NET-33)."""
         if (before := self._let_go()) is not None:
             before.abandon()
@@ -195,11 +195,11 @@ class Link:
         if self.is_down:
             return
         if not self.resumable:
-            self.down("its process has ended")
+            self.down("its process has ended" if error is None or isinstance(error, OSError) else str(error))
         else:
             self._node.reconnect(self)
 
-    def _let_go(self) -> Stream | None:
+    def _let_go(self) -> Connection | None:
         stream, self.stream, self._reader = self.stream, None, None
         if stream is not None:
             self._before = self._before[0] + stream.sent, self._before[1] + stream.received
@@ -213,10 +213,11 @@ class Link:
 
     @property
     def medium(self) -> str:
-        """What its connection runs over: pipe, unix, tcp or tls; empty while there is none."""
+        """What its connection runs over: pipe, unix, tcp, tls or mpi; empty while there is none."""
         if self.stream is None:
             return ""
-        return self.stream.medium if self.resumable else "pipe"
+        medium = self.stream.medium
+        return "pipe" if medium == "unix" and not self.resumable else medium
 
     @property
     def stall(self) -> float:

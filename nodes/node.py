@@ -26,7 +26,7 @@ from .door import Door, listen_at_one_place, member_of
 from .errors import NodeDown, ProtocolError, Unreachable
 from .events import NodeEvent, NodeFenced, NodeLost, NodeSilent, NodeStalled, NodeUp
 from .foreign import one_line
-from .greeting import Greeting
+from .greeting import DEADLINE, Greeting
 from .heartbeat import TICK, Heartbeat
 from .lending import settled
 from .link import Link
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     import asyncio
     import socket
 
+    from .connection import Connection
     from .port import References
     from .remote.peer import Away, Peer
     from .security.binding import Credentials
@@ -115,7 +116,7 @@ class Node:
         Node.living.append(self)
         self.counters["shared memory: swept"] += shm.sweep()
 
-    def _streams(self) -> list[Stream]:
+    def _streams(self) -> list[Connection]:
         return [link.stream for link in list(self.links.values()) if link.stream is not None]
 
     def _stalled_here(self, age: float, stack: str) -> None:
@@ -170,10 +171,13 @@ class Node:
 
     async def adopt(self, sock: socket.socket, *, dials: bool) -> Link:
         """Link over a pipe to a parent or a child; it ends with that process."""
-        stream = Stream(sock)
+        return await self.link_over(Stream(sock), dials=dials)
+
+    async def link_over(self, connection: Connection, *, dials: bool, deadline: float | None = DEADLINE) -> Link:
+        """Link over a connection that stands, for as long as it does. HandshakeRefused, in so many seconds."""
         if dials:
-            return await self._dialer.greet(stream, resumable=False)
-        greeting = self._door.answer(stream, resumable=False)
+            return await self._dialer.greet(connection, resumable=False, deadline=deadline)
+        greeting = self._door.answer(connection, resumable=False, deadline=deadline)
         return self.links[(await greeting.over).node]
 
     def answer(self, sock: socket.socket) -> asyncio.Future[Hello]:

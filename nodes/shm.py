@@ -77,14 +77,14 @@ def sweep(folder: Path = FOLDER) -> int:
     removed = 0
     for entry in os.scandir(folder) if folder.is_dir() else ():
         found = NAME.fullmatch(entry.name)
-        if found and int(found[1]) == os.getuid() and not _is_alive(int(found[2])) and _is_unlocked(Path(entry.path)):
+        if found and int(found[1]) == os.getuid() and not is_alive(int(found[2])) and _is_unlocked(Path(entry.path)):
             with contextlib.suppress(OSError):
                 os.unlink(entry.path)
                 removed += 1
     return removed
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -23,10 +23,11 @@ import socket
 import ssl
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from actorpar.channels import env
 
+from .connection import Sink
 from .errors import ProtocolError
 
 #: Bytes that one callback reads at most, so that others have their turn.
@@ -41,24 +42,6 @@ JOIN: Final = 4096
 TLS_WRITE: Final = 256 * 1024
 #: What the kernel keeps of a Unix socket in each direction, if its limits allow.
 UNIX_BUFFER: Final = 1 << 20
-
-
-class Sink(Protocol):
-    """Who gets what comes."""
-
-    @property
-    def buffer(self) -> Callable[[], memoryview]:
-        """What tells where to receive into, which is never empty; asked for once, when the sink is set."""
-        raise NotImplementedError
-
-    def advance(self, count: int) -> None:
-        """So many bytes came. ProtocolError closes the stream."""
-
-    def writable(self) -> None:
-        """What was kept is written: there is room again."""
-
-    def closed(self, error: BaseException | None) -> None:
-        """The stream is closed: by the other side (None), or by an error."""
 
 
 class Stream:

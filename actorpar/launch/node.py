@@ -12,7 +12,7 @@ from typing import Any
 from . import cores
 from .application import Application
 from .options import add_common, make_node, run_to_code
-from .serving import serve
+from .serving import joined, serve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def main(options: argparse.Namespace) -> int:
             for where in options.listen:
                 listener = await node.listen(where)
                 print(f"{node.name} listens at {listener.address}", flush=True)
-            serving = serve(node, application, join=options.join)
+            serving = serve(node, application, lambda: joined(node, options.join))
             await (_until_eof(serving) if options.until_eof else serving)
 
     return run_to_code(served)

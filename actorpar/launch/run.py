@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ..channels.errors import ActorparError
+from ..nodes.mpi.launchers import launch_in
 from ..nodes.node import Node
 from ..remote import runtime
 from . import config, cores
 from .application import Application
 from .children import Children
 from .hosts import Hosts
+from .mpiexec import start_ranks
 from .options import add_common, count, make_node, run_to_code
 from .output import Output
 
@@ -33,10 +35,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     more = f"start N more nodes on this host, with the label {WORKER}"
     parser.add_argument("--nodes", type=count, default=0, metavar="N", help=more)
     parser.add_argument("--config", metavar="FILE", help="start the nodes that this nodes.toml names, on their hosts")
+    parser.add_argument("--mpi", type=count, default=0, metavar="N", help="start it by mpiexec on N ranks of this host")
+    parser.add_argument("--spmd", action="store_true", help="under MPI: run `main` on every rank, not on rank 0 alone")
+    parser.add_argument(
+        "--supervised", action="store_true", help="under Open MPI with ULFM: a rank that dies does not end the job"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run the program as the controller of its nodes; the exit code."""
+    """Run the program as the controller of its nodes, or as a rank of MPI; the exit code."""
+    launched = launch_in(os.environ)
+    if options.mpi and launched is None:
+        return start_ranks(options)
+    if launched is not None or options.spmd or options.supervised:
+        from . import ranked
+
+        return ranked.main(options)
     return run_to_code(lambda: _controlled(options))
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ..nodes.errors import Fenced
 from ..nodes.events import NodeEvent, NodeFenced, NodeLost
+from ..nodes.link import Link
 from ..nodes.node import Node
 from ..running import run
 from ..system import ActorSystem
@@ -43,18 +44,25 @@ def serve_until_lost(sock: socket.socket, config: ChildConfig) -> None:
         node = Node(config.name, labels=config.labels, app=application.fingerprint(), down_after=config.down_after)
         async with node:
             await node.listen(config.listen)
-            await serve(node, application, sock=sock)
+
+            async def link() -> list[Link]:
+                return [await node.adopt(sock, dials=True)]
+
+            await serve(node, application, link)
 
     run(main)
 
 
-async def serve(
-    node: Node, application: Application, *, sock: socket.socket | None = None, join: Sequence[str] = ()
-) -> None:
-    """Serve until the node that was joined first is gone; without one, until cancelled.
+async def joined(node: Node, where: Sequence[str]) -> list[Link]:
+    """Link to the nodes at these addresses. Each may be starting, too, and is waited for JOIN seconds; Unreachable."""
+    return [await node.join(each, JOIN) for each in where]
 
-    Each node that is joined may be starting, too, and is waited for JOIN seconds; Unreachable then. Fenced: others have
-    declared this node down.
+
+async def serve(node: Node, application: Application, link: Callable[[], Awaitable[Sequence[Link]]]) -> None:
+    """Link, and serve until the first node that was linked to is gone; without one, until cancelled.
+
+    Whoever is linked to may start something here at once, so the system is there before. Fenced: others have declared
+    this node down.
     """
     lost = asyncio.Event()
     first = b""
@@ -65,10 +73,7 @@ async def serve(
 
     node.watch(happened)
     async with ActorSystem(node.name, node=node, serves=application.modules()):
-        if sock is not None:
-            links = [await node.adopt(sock, dials=True)]
-        else:
-            links = [await node.join(where, JOIN) for where in join]
+        links = await link()
         first = links[0].node if links else b""
         if not links or not links[0].is_down:
             await lost.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..errors import ProtocolError
+from ..recycled import LARGE, memory
 from .frame import Message
 
 #: Bytes that a node takes of large messages under way, and so of the largest one, unless it is told otherwise.
@@ -26,7 +27,7 @@ class Assembly:
         self.kind = kind
         self.lane = lane
         self.sizes = sizes
-        self.parts: list[bytearray] = []
+        self.parts: list[bytearray | memoryview] = []
         self.part = 0  # that is being filled
         self.filled = 0  # bytes of it
         self.size = 0  # of the fragment that is being received
@@ -38,10 +39,11 @@ class Assembly:
             self.part += 1
             self.filled = 0
 
-    def _begun(self) -> bytearray:
+    def _begun(self) -> bytearray | memoryview:
         """The part that is being filled."""
         if len(self.parts) == self.part:
-            self.parts.append(bytearray(self.sizes[self.part]))
+            size = self.sizes[self.part]
+            self.parts.append(memory.take(size) if size >= LARGE else bytearray(size))
         return self.parts[self.part]
 
     def target(self, size: int) -> memoryview:

@@ -100,7 +100,7 @@ def test_net38_the_bytes_of_a_fragment_are_never_copied_whole() -> None:
     while wire:
         view = reader.buffer()
         parts = [part for assembly in inbound._assemblies.values() for part in assembly.parts]
-        in_place += len(view[: len(wire)]) if any(view.obj is part for part in parts) else 0
+        in_place += len(view[: len(wire)]) if any(view.obj is memoryview(part).obj for part in parts) else 0
         count = min(len(view), len(wire))
         view[:count] = wire[:count]
         wire = wire[count:]

@@ -14,6 +14,7 @@ from actorpar.nodes import node as nodes
 from actorpar.nodes.protocol import frame as frames
 from actorpar.nodes.protocol import liveness, outbound
 from actorpar.nodes.remote import ops
+from actorpar.nodes.stream import Stream
 from tests.nodes.meshed import Mesh, close, mesh, until
 
 MIB = 1 << 20
@@ -23,7 +24,7 @@ def stops_reading(two: Mesh) -> Any:
     """The second node reads nothing any more; what it writes with, unbuffered."""
     link = two.nodes[1].links[two.nodes[0].id]
     stream = link.stream
-    assert stream is not None
+    assert isinstance(stream, Stream)
     asyncio.get_running_loop().remove_reader(stream._socket.fileno())
     return link
 
@@ -89,7 +90,7 @@ async def test_a6_a_frame_that_comes_byte_by_byte_costs_its_connection_and_anoth
         assert await rx.receive() == 1
         link, its = slow.links[node.id], node.links[slow.id]
         stream = link.stream
-        assert stream is not None
+        assert isinstance(stream, Stream)
         link._blocked = True  # it says nothing else
         begun = itertools.chain(frames.HEADER.pack(60_000, frames.CONTROL, 0, 0, 0, link.outbound.next_seq), bytes(99))
         while its.connections == 1:

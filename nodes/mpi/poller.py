@@ -1,0 +1,252 @@
+"""Progress of MPI on an event loop: who looks for messages, how long, and when this rank may sleep.
+
+MPI moves messages only while it is called. So the poller looks at every turn of the loop while something happens, and
+for SPIN seconds after; then it sleeps, until somebody rings (`bell.py`). An idle rank costs nothing but a look every
+REST seconds, for whatever could go wrong with a bell.
+
+Invariants
+- While a message stands in this process, out or in, the poller stays awake: it leaves only while it is polled.
+- What is acknowledged is acknowledged before this rank sleeps, so that nobody waits for a sleeper's credit.
+- An error in a look ends all streams, loudly: a poller that has died would look like an MPI that hangs.
+- One look takes LOOKS empty tests, and TAKES packets at most; only one test if others had the loop meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from actorpar.channels import env
+from actorpar.channels.runqueue import run_queue
+
+from ..errors import ProtocolError
+from .packets import ACK_AFTER, END, HEADER
+from .stream import RankStream
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .bell import Bells
+    from .wire import Pending, Wire
+
+logger = logging.getLogger("actorpar.nodes.mpi")
+
+#: Seconds that the poller goes on looking after the last message, where each rank has a core of its own.
+SPIN: Final = 100e-6
+#: Seconds between two looks of a rank that sleeps.
+REST: Final = 0.05
+#: Empty tests in one look, and packets that one look takes.
+LOOKS: Final = 20
+TAKES: Final = 4
+#: Seconds between two looks from which others had the loop.
+GAP: Final = 3e-6
+#: Seconds without progress after which what stands here is looked at every PAUSE seconds only.
+EAGER: Final = 2e-3
+PAUSE: Final = 1e-3
+
+
+class Poller:
+    """The progress of one rank. Made on the loop that makes all its MPI calls.
+
+    wire   the messages
+    bells  those of the ranks of this host, which have met
+    spin   seconds; 0.0 where ranks are more than cores, for who spins then takes the core of who is waited for
+    """
+
+    def __init__(self, wire: Wire, bells: Bells, *, spin: float = SPIN) -> None:
+        self.wire = wire
+        self.bells = bells
+        self.spin = spin
+        self.streams = {rank: RankStream(self, rank) for rank in range(wire.size) if rank != wire.rank}
+        self.is_closed = False
+        #: Packets that were sent, and times that this rank went to sleep.
+        self.packets = 0
+        self.sleeps = 0
+        self._taken = [0] * wire.size
+        self._leaving: list[tuple[Pending, Any, int]] = []
+        self._arriving: dict[RankStream, None] = {}  # each waits for a bulk
+        self._owing: dict[RankStream, None] = {}
+        self._queue = run_queue()
+        self._loop = self._queue.loop
+        self._is_awake = False
+        self._last = self._ended = 0.0
+        self._next: asyncio.Handle | None = None
+        self._loop.add_reader(bells.fileno(), self._rung)
+        self.wake()
+
+    # -- for the streams
+
+    def send(self, rank: int, packet: bytes) -> None:
+        """Send a packet, and wake who sleeps."""
+        self.packets += 1
+        self.bells.count(rank)
+        pending = self.wire.send(rank, packet)
+        if pending is not None:
+            self._leaving.append((pending, packet, rank))
+            self.wake()
+        self.bells.ring(rank)
+
+    def send_bulk(self, rank: int, data: Any) -> None:
+        """Send a buffer behind its packet."""
+        pending = self.wire.send_bulk(rank, data)
+        if pending is not None:
+            self._leaving.append((pending, data, rank))
+            self.wake()
+
+    def arriving(self, stream: RankStream) -> None:
+        """A stream has posted the receive of a bulk."""
+        self._arriving[stream] = None
+
+    def owes(self, stream: RankStream) -> None:
+        """A stream has taken packets that it has not acknowledged."""
+        self._owing[stream] = None
+
+    # -- looking
+
+    def wake(self) -> None:
+        """Look again, from the next turn of the loop on."""
+        if self._is_awake or self.is_closed:
+            return
+        self._is_awake = True
+        self.bells.awake()
+        self._last = env.clock()
+        if self._next is not None:
+            self._next.cancel()
+        self._next = self._loop.call_soon(self._look)
+
+    def _rung(self) -> None:
+        self.bells.hear()
+        self.wake()
+
+    def _look(self) -> None:
+        self._queue.end_turn()
+        began = env.clock()
+        try:
+            progress = self._take(LOOKS if began - self._ended < GAP else 1)
+            if self._leaving or self._arriving:
+                progress |= self._reap()
+        except Exception as error:
+            self._fail(error)
+            return
+        if self.is_closed:
+            return
+        self._ended = now = env.clock()
+        if progress:
+            self._last = now
+        if progress or now - self._last < self.spin:
+            self._next = self._loop.call_soon(self._look)
+        elif self._leaving or self._arriving:
+            idle = now - self._last
+            self._next = self._loop.call_soon(self._look) if idle < EAGER else self._loop.call_later(PAUSE, self._look)
+        else:
+            self._sleep()
+
+    def _take(self, looks: int) -> bool:
+        """Take what came, after so many empty tests at most. True: there was something."""
+        take, taken = self.wire.take, self._taken
+        for _ in range(looks):
+            found = take()
+            if found is not None:
+                break
+        else:
+            return False
+        left = TAKES
+        while found is not None:
+            rank, packet = found
+            taken[rank] += 1
+            self._arrived(self.streams[rank], packet)
+            if self.is_closed:
+                break
+            self.wire.taken()
+            left -= 1
+            found = take() if left else None
+        return True
+
+    def _arrived(self, stream: RankStream, packet: memoryview) -> None:
+        owed, flags, bulk = HEADER.unpack_from(packet)
+        try:
+            if owed:
+                stream.acknowledged(owed)
+            if flags or len(packet) > HEADER.size or bulk:
+                stream.packet(packet[HEADER.size :], bulk, bool(flags & END))
+                if stream.out.owed >= ACK_AFTER:
+                    self.send(stream.rank, stream.out.acknowledgement())
+        except ProtocolError as error:
+            stream.fail(error)
+
+    def _reap(self) -> bool:
+        """Let go what has left, and take bulks that have come. True: there was one."""
+        progress = False
+        if self._leaving:
+            waits = []
+            for each in self._leaving:
+                if each[0].Test():
+                    progress = True
+                    self.bells.ring(each[2])  # it may have fallen asleep before this left
+                else:
+                    waits.append(each)
+            self._leaving = waits
+        for stream in list(self._arriving):
+            if stream.reap():
+                progress = True
+                if not stream.awaits_bulk:
+                    self._arriving.pop(stream, None)
+        return progress
+
+    def _sleep(self) -> None:
+        """Nothing stands here: say what is owed, and sleep unless something is on its way."""
+        for stream in self._owing:
+            if stream.out.owed and not stream.is_closed:
+                self.send(stream.rank, stream.out.acknowledgement())
+        self._owing.clear()
+        if self._leaving or not self.bells.may_sleep(self._taken):
+            self._next = self._loop.call_soon(self._look)
+            return
+        self._is_awake = False
+        self.sleeps += 1
+        self._next = self._loop.call_later(REST, self.wake)
+
+    # -- ends
+
+    def lost(self, rank: int) -> None:
+        """That rank has ended: nothing more comes from it, and nothing goes there."""
+        self.bells.forget(rank)
+        stream = self.streams[rank]
+        self._leaving = [each for each in self._leaving if each[2] != rank]
+        self._arriving.pop(stream, None)
+        self._owing.pop(stream, None)
+        stream.lost()
+
+    def _fail(self, error: Exception) -> None:
+        logger.exception("MPI failed at rank %d, so its links end", self.wire.rank)
+        self._stop()
+        for stream in self.streams.values():
+            stream.fail(error)
+
+    def _stop(self) -> None:
+        self.is_closed = True
+        if self._next is not None:
+            self._next.cancel()
+        self._loop.remove_reader(self.bells.fileno())
+
+    async def close(self, seconds: float) -> bool:
+        """End together with all other ranks, once all streams are closed and all that was sent has left.
+
+        False: that took longer than `seconds`, or MPI has failed.
+        """
+        deadline = env.clock() + seconds
+        gone = None
+        while not self.is_closed and env.clock() < deadline:
+            if gone is None and not self._leaving:
+                gone = self.wire.barrier()
+            if gone is not None and gone.Test():
+                self._stop()
+                self.wire.close()
+                self.bells.close()
+                return True
+            self.wake()
+            await env.sleep(0)
+        if not self.is_closed:
+            self._stop()
+        self.bells.close()
+        return False
