@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 NODES = ("one", "two")
 #: Tasks that run on a node at a time, however many cores there are.
 TASKS = 4
@@ -26,6 +27,10 @@ TASKS = 4
 PATIENCE = 20.0
 #: What is needed of Debian; the last is for `--mpi=pmix` alone, whose plugin asks for the name libpmix.so.
 PACKAGES = "munge slurmctld slurmd slurm-client libpmix-dev"
+
+#: Job ids begin anywhere below. MPICH names what the ranks of a node share by the id of their job, and an aborted job
+#: leaves that in /dev/shm: a job of another run with the same id would find it, and fail in MPI_Init.
+_JOB_IDS = 60_000_000
 
 #: Debian has the daemons where only root's PATH leads.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
@@ -52,6 +57,7 @@ JobAcctGatherType=jobacct_gather/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 ReturnToService=2
+FirstJobId={first}
 SchedulerParameters=batch_sched_delay=0
 SlurmdParameters=config_overrides
 KillWait=2
@@ -72,7 +78,8 @@ class Slurm:
         self.folder = folder
         self.configuration = folder / "slurm.conf"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "PMI", "OMPI"))}
-        self.environment = kept | {"SLURM_CONF": str(self.configuration), "PATH": _PATH}
+        mine = {"SLURM_CONF": str(self.configuration), "PATH": _PATH, "PYTHONPATH": str(ROOT)}
+        self.environment = kept | mine
 
     def call(self, *words: str, seconds: float = 30.0) -> subprocess.CompletedProcess[str]:
         """Run a command of Slurm in the folder. One that takes longer is ended with its job, and fails the test."""
@@ -158,6 +165,7 @@ def _configure(slurm: Slurm) -> None:
         host=socket.gethostname().partition(".")[0],
         user=getpass.getuser(),
         tasks=TASKS,
+        first=secrets.randbelow(_JOB_IDS) + 1,
         controller=controller,
         one=one,
         two=two,
