@@ -130,6 +130,8 @@ if TYPE_CHECKING:
     from .nodes.errors import ItemTypeError as ItemTypeError
     from .nodes.errors import KeyRefused as KeyRefused
     from .nodes.errors import LinkLost as LinkLost
+    from .nodes.errors import MpiError as MpiError
+    from .nodes.errors import MpiMissing as MpiMissing
     from .nodes.errors import NodeDown as NodeDown
     from .nodes.errors import NodeError as NodeError
     from .nodes.errors import NotImportable as NotImportable
@@ -137,6 +139,7 @@ if TYPE_CHECKING:
     from .nodes.errors import ProtocolError as ProtocolError
     from .nodes.errors import RemoteError as RemoteError
     from .nodes.errors import Unreachable as Unreachable
+    from .nodes.errors import WrongLauncher as WrongLauncher
     from .nodes.events import NodeLost as NodeLost
     from .nodes.events import NodeSilent as NodeSilent
     from .nodes.events import NodeStalled as NodeStalled
@@ -150,6 +153,30 @@ if TYPE_CHECKING:
     from .running import Terminated as Terminated
     from .running import run as run
     from .system import ActorSystem as ActorSystem
+    from .teams.cartesian import Cartesian as Cartesian
+    from .teams.cartesian import balanced_dims as balanced_dims
+    from .teams.errors import InvalidCall as InvalidCall
+    from .teams.errors import InvalidTopology as InvalidTopology
+    from .teams.errors import TeamBroken as TeamBroken
+    from .teams.errors import TeamError as TeamError
+    from .teams.errors import TeamMismatch as TeamMismatch
+    from .teams.neighbourhood import Grid as Grid
+    from .teams.neighbourhood import Neighbour as Neighbour
+    from .teams.neighbourhood import Neighbourhood as Neighbourhood
+    from .teams.ops import BAND as BAND
+    from .teams.ops import BOR as BOR
+    from .teams.ops import BXOR as BXOR
+    from .teams.ops import LAND as LAND
+    from .teams.ops import LOR as LOR
+    from .teams.ops import LXOR as LXOR
+    from .teams.ops import MAX as MAX
+    from .teams.ops import MIN as MIN
+    from .teams.ops import PROD as PROD
+    from .teams.ops import SUM as SUM
+    from .teams.ops import Op as Op
+    from .teams.seat import Seat as Seat
+    from .teams.seat import open_team as open_team
+    from .teams.team import Team as Team
 
 _HOMES = {
     "actors.actor": "Actor blocking",
@@ -196,7 +223,7 @@ _HOMES = {
     "flow.stage": "DeadLetterItem Stage stage",
     "flow.view": "StageView View",
     "nodes.errors": "BindRefused CodecError HandshakeRefused ItemTypeError KeyRefused LinkLost NodeDown NodeError "
-    "NotImportable OutOfSlabs ProtocolError RemoteError Unreachable",
+    "MpiError MpiMissing NotImportable OutOfSlabs ProtocolError RemoteError Unreachable WrongLauncher",
     "nodes.events": "NodeLost NodeSilent NodeStalled NodeUp",
     "nodes.slabs": "empty_shared",
     "observe.inspection": "ActorInfo",
@@ -205,6 +232,12 @@ _HOMES = {
     "parallel.processpool": "ProcessPool",
     "running": "Terminated run",
     "system": "ActorSystem",
+    "teams.cartesian": "Cartesian balanced_dims",
+    "teams.errors": "InvalidCall InvalidTopology TeamBroken TeamError TeamMismatch",
+    "teams.neighbourhood": "Grid Neighbour Neighbourhood",
+    "teams.ops": "BAND BOR BXOR LAND LOR LXOR MAX MIN PROD SUM Op",
+    "teams.seat": "Seat open_team",
+    "teams.team": "Team",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -112,6 +112,10 @@ class Bells:
                 return False
         return True
 
+    def doze(self) -> None:
+        """Say that this rank sleeps; it looks again by itself."""
+        self._mine[0] = 1
+
     def awake(self) -> None:
         """This rank does not sleep any more."""
         self._mine[0] = 0

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import asyncio
 
     from .bell import Bells
-    from .wire import Pending, Wire
+    from .farbell import FarBells
+    from .wire import Cancellable, Pending, Wire
 
 logger = logging.getLogger("actorpar.nodes.mpi")
 
@@ -40,9 +41,40 @@ LOOKS: Final = 20
 TAKES: Final = 4
 #: Seconds between two looks from which others had the loop.
 GAP: Final = 3e-6
-#: Seconds without progress after which what stands here is looked at every PAUSE seconds only.
+#: Seconds without progress after which what stands here is looked at every PAUSE seconds only, and less the longer it
+#: takes, down to every LONG_PAUSE seconds.
 EAGER: Final = 2e-3
 PAUSE: Final = 1e-3
+LONG_PAUSE: Final = 10e-3
+
+
+class Awaited:
+    """Messages by tag that somebody waits for: `done` once all have left and come."""
+
+    __slots__ = ("_receives", "_sends", "done")
+
+    def __init__(self, sends: list[Pending], receives: list[Cancellable], done: asyncio.Future[None]) -> None:
+        self.done = done
+        self._sends = sends
+        self._receives = receives
+
+    def look(self) -> bool:
+        """True once nothing is under way."""
+        for waits in (self._receives, self._sends):
+            while waits and waits[-1].Test():
+                waits.pop()
+        if self._receives or self._sends:
+            return False
+        if not self.done.done():
+            self.done.set_result(None)
+        return True
+
+    def give_up(self, error: Exception) -> None:
+        """What has not come is received no more, and who waits for it fails."""
+        for request in self._receives:
+            request.Cancel()
+        if not self.done.done():
+            self.done.set_exception(error)
 
 
 class Poller:
@@ -50,12 +82,14 @@ class Poller:
 
     wire   the messages
     bells  those of the ranks of this host, which have met
+    far    those of other hosts
     spin   seconds; 0.0 where ranks are more than cores, for who spins then takes the core of who is waited for
     """
 
-    def __init__(self, wire: Wire, bells: Bells, *, spin: float = SPIN) -> None:
+    def __init__(self, wire: Wire, bells: Bells, far: FarBells, *, spin: float = SPIN) -> None:
         self.wire = wire
         self.bells = bells
+        self.far = far
         self.spin = spin
         self.streams = {rank: RankStream(self, rank) for rank in range(wire.size) if rank != wire.rank}
         self.is_closed = False
@@ -66,12 +100,14 @@ class Poller:
         self._leaving: list[tuple[Pending, Any, int]] = []
         self._arriving: dict[RankStream, None] = {}  # each waits for a bulk
         self._owing: dict[RankStream, None] = {}
+        self._awaited: list[Awaited] = []
         self._queue = run_queue()
         self._loop = self._queue.loop
         self._is_awake = False
         self._last = self._ended = 0.0
         self._next: asyncio.Handle | None = None
         self._loop.add_reader(bells.fileno(), self._rung)
+        self._loop.add_reader(far.fileno(), self._rung_from_afar)
         self.wake()
 
     # -- for the streams
@@ -84,7 +120,16 @@ class Poller:
         if pending is not None:
             self._leaving.append((pending, packet, rank))
             self.wake()
-        self.bells.ring(rank)
+        if rank in self.far:
+            if self.streams[rank].out.on_the_way == 1:  # the first since all was acknowledged
+                self.far.ring(rank)
+        else:
+            self.bells.ring(rank)
+
+    def acknowledged(self, stream: RankStream) -> None:
+        """Another host has said what it has taken; it may have fallen asleep before the rest came."""
+        if stream.rank in self.far and stream.out.on_the_way:
+            self.far.ring(stream.rank)
 
     def send_bulk(self, rank: int, data: Any) -> None:
         """Send a buffer behind its packet."""
@@ -101,15 +146,33 @@ class Poller:
         """A stream has taken packets that it has not acknowledged."""
         self._owing[stream] = None
 
+    # -- for teams
+
+    def send_by_tag(self, rank: int, tag: int, data: Any) -> Pending:
+        """Begin to send a buffer, which stays as it is until that is done."""
+        pending = self.wire.send_by_tag(rank, tag, data)
+        (self.far if rank in self.far else self.bells).ring(rank)
+        return pending
+
+    def await_all(self, sends: list[Pending], receives: list[Cancellable]) -> Awaited:
+        """Wait for what was begun. Some turns are looked at at once: most have come by then."""
+        awaited = Awaited(sends, receives, self._loop.create_future())
+        for _ in range(LOOKS if self.spin else 1):
+            if awaited.look():
+                return awaited
+        self._awaited.append(awaited)
+        self.wake()
+        return awaited
+
     # -- looking
 
     def wake(self) -> None:
         """Look again, from the next turn of the loop on."""
+        self._last = env.clock()
         if self._is_awake or self.is_closed:
             return
         self._is_awake = True
         self.bells.awake()
-        self._last = env.clock()
         if self._next is not None:
             self._next.cancel()
         self._next = self._loop.call_soon(self._look)
@@ -118,12 +181,16 @@ class Poller:
         self.bells.hear()
         self.wake()
 
+    def _rung_from_afar(self) -> None:
+        if self.far.hear():
+            self.wake()
+
     def _look(self) -> None:
         self._queue.end_turn()
         began = env.clock()
         try:
             progress = self._take(LOOKS if began - self._ended < GAP else 1)
-            if self._leaving or self._arriving:
+            if self._leaving or self._arriving or self._awaited:
                 progress |= self._reap()
         except Exception as error:
             self._fail(error)
@@ -135,11 +202,33 @@ class Poller:
             self._last = now
         if progress or now - self._last < self.spin:
             self._next = self._loop.call_soon(self._look)
-        elif self._leaving or self._arriving:
+        elif self._leaving or self._arriving or self._awaited or self._is_waited_for_afar():
             idle = now - self._last
-            self._next = self._loop.call_soon(self._look) if idle < EAGER else self._loop.call_later(PAUSE, self._look)
+            if idle < EAGER:
+                self._next = self._loop.call_soon(self._look)
+            else:
+                self._doze(min(max(PAUSE, idle / 16), LONG_PAUSE))
         else:
             self._sleep()
+
+    def _is_waited_for_afar(self) -> bool:
+        """Another host has not acknowledged what was sent, and nobody rings with an acknowledgement."""
+        return any(
+            stream.out.on_the_way and not stream.is_closed
+            for stream in self.streams.values()
+            if stream.rank in self.far
+        )
+
+    def _doze(self, seconds: float) -> None:
+        """Look again later, or when somebody rings."""
+        self._is_awake = False
+        self.bells.doze()
+        self._next = self._loop.call_later(seconds, self._look_again)
+
+    def _look_again(self) -> None:
+        self._is_awake = True
+        self.bells.awake()
+        self._look()
 
     def _take(self, looks: int) -> bool:
         """Take what came, after so many empty tests at most. True: there was something."""
@@ -167,6 +256,7 @@ class Poller:
         try:
             if owed:
                 stream.acknowledged(owed)
+                self.acknowledged(stream)
             if flags or len(packet) > HEADER.size or bulk:
                 stream.packet(packet[HEADER.size :], bulk, bool(flags & END))
                 if stream.out.owed >= ACK_AFTER:
@@ -182,7 +272,7 @@ class Poller:
             for each in self._leaving:
                 if each[0].Test():
                     progress = True
-                    self.bells.ring(each[2])  # it may have fallen asleep before this left
+                    self.bells.ring(each[2])  # it may have fallen asleep before this left; one of another host has not
                 else:
                     waits.append(each)
             self._leaving = waits
@@ -191,6 +281,10 @@ class Poller:
                 progress = True
                 if not stream.awaits_bulk:
                     self._arriving.pop(stream, None)
+        if self._awaited:
+            awaited = [each for each in self._awaited if not each.look()]
+            progress |= len(awaited) < len(self._awaited)
+            self._awaited = awaited
         return progress
 
     def _sleep(self) -> None:
@@ -211,6 +305,7 @@ class Poller:
     def lost(self, rank: int) -> None:
         """That rank has ended: nothing more comes from it, and nothing goes there."""
         self.bells.forget(rank)
+        self.far.forget(rank)
         stream = self.streams[rank]
         self._leaving = [each for each in self._leaving if each[2] != rank]
         self._arriving.pop(stream, None)
@@ -228,6 +323,7 @@ class Poller:
         if self._next is not None:
             self._next.cancel()
         self._loop.remove_reader(self.bells.fileno())
+        self._loop.remove_reader(self.far.fileno())
 
     async def close(self, seconds: float) -> bool:
         """End together with all other ranks, once all streams are closed and all that was sent has left.
@@ -242,11 +338,15 @@ class Poller:
             if gone is not None and gone.Test():
                 self._stop()
                 self.wire.close()
-                self.bells.close()
+                self._close_bells()
                 return True
             self.wake()
             await env.sleep(0)
         if not self.is_closed:
             self._stop()
-        self.bells.close()
+        self._close_bells()
         return False
+
+    def _close_bells(self) -> None:
+        self.bells.close()
+        self.far.close()

@@ -26,8 +26,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from actorpar.channels import env
+
 from .. import shm
 from .bell import Bells
+from .farbell import FarBells, own_address
 from .poller import SPIN, Poller
 from .wire import Wire
 
@@ -49,19 +52,28 @@ class Fact(msgspec.Struct, array_like=True):
     host: str
     process: int
     cores: list[int]
+    bell: tuple[str, int]
+
+
+#: The ranks as this process sees them, while it is one.
+current: Ranks | None = None
 
 
 class Ranks:
     """The other ranks as this one sees them. Made on the loop that makes all MPI calls; `link` and `end` wait for all.
 
     route  of two ranks of one host: "mpi", "socket", or "auto", which is sockets where ranks are more than cores
+    host   what ranks of one host have in common; by default this host's name and its boot
     """
 
-    def __init__(self, world: World, node: Node, *, route: str = "auto") -> None:
+    def __init__(self, world: World, node: Node, *, route: str = "auto", host: str = "") -> None:
         self.world = world
         self._node = node
-        mine = Fact(f"{node.host} {platform.node()}", os.getpid(), _cores())
+        far = FarBells(own_address(platform.node()))
+        mine = Fact(host or f"{node.host} {platform.node()}", os.getpid(), _cores(), far.place)
         self.facts = world.tell_all(mine)
+        #: What all ranks of this job have in common, and no other process.
+        self.job = world.tell_all(env.new_id())[0]
         #: The ranks of this host, this one included.
         self.near = [rank for rank, fact in enumerate(self.facts) if fact.host == mine.host]
         #: More ranks than cores are here.
@@ -74,7 +86,9 @@ class Ranks:
         self._listener.listen(world.size)
         world.tell_all(True)  # now each is there to be met
         bells.meet([rank for rank in self.near if rank != world.rank])
-        self.poller = Poller(Wire(world.comm), bells, spin=0.0 if self.crowded else SPIN)
+        others = [rank for rank in range(world.size) if rank not in self.near]
+        far.meet(self.job, [fact.bell for fact in self.facts], others)
+        self.poller = Poller(Wire(world.comm), bells, far, spin=0.0 if self.crowded else SPIN)
         self.lost: set[int] = set()
 
     def _share_folder(self) -> Path:
@@ -83,6 +97,15 @@ class Ranks:
             _sweep(Path(tempfile.gettempdir()))
         made = tempfile.mkdtemp(prefix=f"actorpar-mpi-{os.getuid()}-{os.getpid()}-") if leads else ""
         return Path(self.world.tell_all(made)[self.near[0]])
+
+    @property
+    def takes_sockets(self) -> bool:
+        """True if some pair of this host is linked by a socket."""
+        return self._by_socket and len(self.near) > 1
+
+    def tag(self, number: int) -> int:
+        """The tag of a team, of which each has another number."""
+        return number % self.world.most_tags
 
     def by_socket(self, rank: int) -> bool:
         """True if this rank and that one are linked by a socket."""
@@ -101,6 +124,8 @@ class Ranks:
         for rank in others:
             if rank in self.near:
                 self._watch(rank)
+        global current
+        current = self
 
     async def _over_mpi(self, rank: int) -> None:
         """The greater rank says HELLO."""
@@ -148,6 +173,8 @@ class Ranks:
 
         The node is closed before. Where a rank was lost there is nothing to wait for together.
         """
+        global current
+        current = None
         together = await self.poller.close(0.0 if self.lost else END)
         self._listener.close()
         (self.folder / f"link-{self.world.rank}").unlink(missing_ok=True)

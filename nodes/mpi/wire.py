@@ -29,11 +29,21 @@ class Pending(Protocol):
         """True once it has left, or has come; it is forgotten then."""
 
 
+class Cancellable(Pending, Protocol):
+    """A message that may never come."""
+
+    def Cancel(self) -> None:
+        """Receive it no more, unless it has come; `Test` tells when that is done."""
+
+
 class Wire:
     """The messages of one rank over one communicator that nobody else uses. Its calls raise MPI.Exception."""
 
     def __init__(self, comm: MPI.Comm) -> None:
         from mpi4py import MPI
+
+        self._others = comm.Dup()  # for what is received by tag: a packet could be taken for it
+        self._others.Set_errhandler(MPI.ERRORS_RETURN)
 
         self.rank: int = comm.rank
         self.size: int = comm.size
@@ -60,6 +70,14 @@ class Wire:
         """Receive the next bulk of that rank."""
         return self._comm.Irecv((into, self._byte), rank, BULKS)
 
+    def send_by_tag(self, rank: int, tag: int, data: Any) -> Pending:
+        """Send a buffer as it stands to who receives it by its tag."""
+        return self._others.Isend((data, self._byte), rank, tag)
+
+    def receive_by_tag(self, rank: int, tag: int, into: Any) -> Cancellable:
+        """Receive the next buffer of that rank and tag."""
+        return self._others.Irecv((into, self._byte), rank, tag)
+
     def take(self) -> tuple[int, memoryview] | None:
         """The next packet that came, and the rank that has sent it; it is valid until `taken`. None: none is here."""
         status = self._status
@@ -77,7 +95,11 @@ class Wire:
         return self._comm.Ibarrier()
 
     def close(self) -> None:
-        """Give up the receives that stand ready."""
+        """Give up the receives that stand ready.
+
+        The communicator of messages by tag is left to MPI's end: of a team that broke, messages may stand in it that
+        nobody receives, and MPICH frees none with such.
+        """
         for request in self._requests:
             request.Cancel()
             request.Wait()

@@ -38,6 +38,10 @@ class World:
         #: Name and version of the MPI.
         self.library = library
         self._ends = ends
+        from mpi4py import MPI
+
+        #: Tags that a message may have, 0 to this less one.
+        self.most_tags: int = (MPI.COMM_WORLD.Get_attr(MPI.TAG_UB) or 32767) + 1
 
     def tell_all(self, mine: T) -> list[T]:
         """What each rank has said, by rank. It waits for all ranks, and is for the start alone."""

@@ -32,11 +32,14 @@ class Joined:
 
 
 @asynccontextmanager
-async def joined(route: str = "mpi") -> AsyncIterator[Joined]:
-    """This rank and the others, which all come here; they leave together. Whoever fails ends them all."""
+async def joined() -> AsyncIterator[Joined]:
+    """This rank and the others, which all come here; they leave together. Whoever fails ends them all.
+
+    With APART in the environment they take each other for ranks of different hosts.
+    """
     world = mpi.start(os.environ)
     node = Node(f"rank-{world.rank}")
-    ranks = Ranks(world, node, route=route)
+    ranks = Ranks(world, node, route="mpi", host=f"host-{world.rank}" if os.environ.get("APART") else "")
     try:
         await ranks.link()
         yield Joined(world, ranks, node)

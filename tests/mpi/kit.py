@@ -38,7 +38,7 @@ class FarRank(Far):
         asyncio.get_running_loop().add_reader(control.fileno(), self._readable)
 
     def stop(self) -> None:
-        """End its operations. The control pipe stays until this process ends: over there it is still watched."""
+        """End its operations."""
         self.now("stop")
         asyncio.get_running_loop().remove_reader(self._control.fileno())
 
@@ -75,9 +75,11 @@ async def sources(node: Node, far: Far) -> AsyncIterator[Sources]:
         await tcp.end()
 
 
-async def lead(here: Joined) -> None:
-    with audit.allowed(), Listener(str(here.ranks.folder / "control"), "AF_UNIX") as listener:
-        here.world.tell_all(True)
+async def lead(here: Joined) -> Far:
+    """Drive all checks; what it returns is kept until all have ended, for over there its control pipe is watched."""
+    path = str(here.ranks.folder / "control")
+    with audit.allowed(), Listener(path, "AF_UNIX") as listener:
+        here.world.tell_all(path)
         control = listener.accept()
     far = FarRank(here.node)
     (node,) = here.node.links
@@ -93,19 +95,21 @@ async def lead(here: Joined) -> None:
     links = [(link.medium, link.outbound.next_seq + link.inbound.next_seq - 2) for link in here.node.links.values()]
     print(json.dumps({"carried": links, "packets": here.ranks.poller.packets}), flush=True)
     far.stop()
+    return far
 
 
 async def follow(here: Joined) -> None:
-    here.world.tell_all(True)
+    path = here.world.tell_all("")[0]
     with audit.allowed():
-        control: Any = Client(str(here.ranks.folder / "control"), "AF_UNIX")
+        control: Any = Client(path, "AF_UNIX")
     (node,) = here.node.links
     await Holder(control, here.node, node).stopped.wait()
 
 
 async def main() -> None:
     async with joined() as here:
-        await (lead(here) if here.rank == 0 else follow(here))
+        kept = await (lead(here) if here.rank == 0 else follow(here))
+    del kept
 
 
 if __name__ == "__main__":

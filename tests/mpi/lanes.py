@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +50,13 @@ class Lane:
         mine = OPENMPI_ENVIRONMENT if self.name == "openmpi" else {}
         return {**os.environ, **mine, "PYTHONPATH": str(ROOT), "PATH": f"{self.python.parent}:{os.environ['PATH']}"}
 
-    def run(self, ranks: int, *arguments: str, limit: float = LIMIT) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, ranks: int, *arguments: str, limit: float = LIMIT, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a Python program on so many ranks; it ends in time, or this fails."""
         self.require()
         return subprocess.run(
-            self.command(ranks, *arguments), env=self.environment(), cwd=ROOT, capture_output=True, text=True,
+            self.command(ranks, *arguments), env=self.environment() | dict(environment or {}), cwd=ROOT, capture_output=True, text=True,
             timeout=limit, check=False,
         )  # fmt: skip
 

@@ -31,10 +31,10 @@ class Systems:
 
 
 @asynccontextmanager
-async def systems(count: int, **options: Any) -> AsyncIterator[Systems]:
+async def systems(count: int, serves: tuple[str, ...] = SERVES, **options: Any) -> AsyncIterator[Systems]:
     """A system on each of several nodes."""
     async with mesh(count, **options) as nodes, AsyncExitStack() as stack:
-        made = [ap.ActorSystem(node.name, node=node, serves=SERVES, shutdown=0.5) for node in nodes.nodes]
+        made = [ap.ActorSystem(node.name, node=node, serves=serves, shutdown=0.5) for node in nodes.nodes]
         for system in reversed(made):
             await stack.enter_async_context(system)
         yield Systems(made, nodes)

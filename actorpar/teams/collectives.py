@@ -1,0 +1,229 @@
+"""Every collective, written once over the steps of an engine: first all agree on the call, then what is large follows.
+
+Each is a coroutine for one member. Where all that is asked for came with the records of the calls, nothing follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from . import calls, values
+from .calls import Call
+from .engine import Engine, Parts
+from .errors import TeamMismatch
+from .ops import Reduction, fold, prefixes
+from .values import bytes_of, decode, encode, is_array
+
+
+class Collectives:
+    """The collectives of one member of a team."""
+
+    def __init__(self, name: str, engine: Engine, rank: int, size: int) -> None:
+        self._name = name
+        self.engine = engine
+        self._rank = rank
+        self._size = size
+        self._number = 0
+
+    async def _agree(self, kind: str, alike: str, mine: Sequence[Parts] = (), of: str = "") -> list[Call]:
+        """Call a collective, and hear what the others have called."""
+        call = Call(self._number, kind, alike, [], [], of)
+        self._number += 1
+        return calls.unpack(self._name, await self.engine.agree(calls.pack(call, mine)))
+
+    async def places(self, mine: tuple[str, int]) -> list[tuple[str, int]]:
+        """Where all members are. It is no call: what they do call is compared when they do."""
+        told = await self.engine.agree(msgspec.msgpack.encode(mine))
+        return [msgspec.msgpack.decode(each, type=tuple[str, int]) for each in told]
+
+    # -- of any values
+
+    async def barrier(self) -> None:
+        await self._agree("barrier", "")
+
+    async def broadcast(self, value: Any, root: int, declared: Any, out: Any) -> Any:
+        mine = encode(value, declared) if self._rank == root else []
+        name = values.name_of(declared) if self._rank == root or declared is not Any else ""
+        told = await self._agree("broadcast", f"root={root}", [mine] if mine else [], name)
+        self._check_types("broadcast", told, root)
+        parts = calls.parts_of(told[root])
+        into: Parts = ()
+        if parts is None:
+            sizes = told[root].sizes[0]
+            if out is not None and self._rank != root and len(sizes) == 2 and sizes[1] == out.nbytes:
+                into = (memoryview(bytearray(sizes[0])), bytes_of(out))
+            parts = await self.engine.spread(root, mine, sizes, into)
+        if self._rank == root:
+            return value
+        found = decode(parts, declared)
+        return found if out is None else _into(out, found)
+
+    def _check_types(self, kind: str, told: list[Call], root: int) -> None:
+        """What the root gives must be what the others have said they want."""
+        for member, call in enumerate(told):
+            if call.of and call.of != told[root].of:
+                raise TeamMismatch(
+                    f"{self._name}: in {kind} the root, member {root}, gives {told[root].of}, and member {member} "
+                    f"wants {call.of}: pass the same `of=`"
+                )
+
+    async def scatter(self, given: Sequence[Any] | None, root: int, declared: Any) -> Any:
+        mine = [encode(value, declared) for value in given] if given is not None and self._rank == root else []
+        name = values.name_of(declared) if self._rank == root or declared is not Any else ""
+        told = await self._agree("scatter", f"root={root}", mine, name)
+        self._check_types("scatter", told, root)
+        parts = calls.parts_of(told[root], self._rank)
+        if parts is None:
+            out = dict(enumerate(mine))
+            sizes = {root: told[root].sizes[self._rank]}
+            parts = (await self.engine.exchange(out, sizes, {}))[root]
+        return decode(parts, declared)
+
+    async def gather(self, value: Any, root: int | None, declared: Any) -> list[Any] | None:
+        """To one member, or to all."""
+        mine = encode(value, declared)
+        kind = "allgather" if root is None else "gather"
+        alike = _named(("" if root is None else f"root={root}"), values.name_of(declared))
+        told = await self._agree(kind, alike, [mine])
+        found = await self._gathered(mine, told, root)
+        return None if found is None else [decode(parts, declared) for parts in found]
+
+    async def _gathered(self, mine: Parts, told: list[Call], root: int | None) -> list[Parts] | None:
+        """The parts of all members, at the root or everywhere; only of those that are large something follows."""
+        wants = root is None or root == self._rank
+        large = {member for member, call in enumerate(told) if not call.small}
+        takers = range(self._size) if root is None else (root,)
+        out: dict[int, Parts] = dict.fromkeys(takers, tuple(mine)) if self._rank in large else {}
+        sizes = {member: told[member].sizes[0] for member in sorted(large)} if wants else {}
+        came = await self.engine.exchange(out, sizes, {}) if large else {}
+        if not wants:
+            return None
+        return [came[member] if member in large else calls.parts_of(told[member]) or [] for member in range(self._size)]
+
+    async def tell(self, kind: str, alike: str, value: Any, declared: Any) -> list[Any]:
+        """What each member says, of anything that all of them do."""
+        mine = encode(value, declared)
+        told = await self._agree(kind, alike, [mine])
+        found = await self._gathered(mine, told, None)
+        assert found is not None
+        return [decode(parts, declared) for parts in found]
+
+    async def alltoall(self, given: Sequence[Any], declared: Any) -> list[Any]:
+        mine = [encode(value, declared) for value in given]
+        told = await self._agree("alltoall", values.name_of(declared), mine)
+        large = {member for member, call in enumerate(told) if not call.small}
+        out = dict(enumerate(mine)) if self._rank in large else {}
+        sizes = {member: told[member].sizes[self._rank] for member in sorted(large)}
+        came = await self.engine.exchange(out, sizes, {}) if large else {}
+        found = [
+            came[member] if member in large else calls.parts_of(told[member], self._rank) or []
+            for member in range(self._size)
+        ]
+        return [decode(parts, declared) for parts in found]
+
+    # -- reductions
+
+    async def reduce(self, value: Any, op: Reduction, name: str, root: int | None, out: Any) -> Any:
+        """To one member, or to all."""
+        kind = "allreduce" if root is None else "reduce"
+        told, mine = await self._called_with(kind, value, name, root)
+        if not is_array(value) or all(call.small for call in told):
+            return _given(await self._fold_all(value, mine, told, op, root), out)
+        return await self._reduce_slices(value, op, root, out)
+
+    async def scan(self, value: Any, op: Reduction, name: str) -> Any:
+        told, mine = await self._called_with("scan", value, name, None)
+        if not is_array(value) or all(call.small for call in told):
+            found = await self._gathered(mine, told, None)
+            assert found is not None
+            return fold(op, [_like(value, parts) for parts in found[: self._rank + 1]])
+        return await self._scan_slices(value, op)
+
+    async def _called_with(self, kind: str, value: Any, name: str, root: int | None) -> tuple[list[Call], Parts]:
+        declared = type(value)
+        mine = [bytes_of(_contiguous(value))] if is_array(value) else encode(value, declared)
+        what = values.shape_of(value) if is_array(value) else values.name_of(declared)
+        return await self._agree(kind, _named(name, what, "" if root is None else f"root={root}"), [mine]), mine
+
+    async def _fold_all(self, value: Any, mine: Parts, told: list[Call], op: Reduction, root: int | None) -> Any:
+        found = await self._gathered(mine, told, root)
+        return None if found is None else fold(op, [_like(value, parts) for parts in found])
+
+    async def _slices(self, value: Any) -> tuple[list[Any], list[Any]]:
+        """Of an array that all have: this member's slices for each member, and each member's slice for this one."""
+        import numpy
+
+        mine = numpy.array_split(_contiguous(value).reshape(-1), self._size)
+        sizes = {member: [mine[self._rank].nbytes] for member in range(self._size)}
+        out = {member: [bytes_of(part)] for member, part in enumerate(mine)}
+        came = await self.engine.exchange(out, sizes, {})
+        return mine, [_array(came[member][0], value.dtype) for member in range(self._size)]
+
+    async def _reduce_slices(self, value: Any, op: Reduction, root: int | None, out: Any) -> Any:
+        """Each member folds one slice of all arrays, in the order of ranks; then the slices are put together."""
+        import numpy
+
+        mine, theirs = await self._slices(value)
+        folded = numpy.ascontiguousarray(fold(op, theirs), value.dtype)
+        wants = root is None or root == self._rank
+        result = (numpy.empty_like(value, order="C") if out is None else out) if wants else None
+        into: dict[int, Parts] = {}
+        if result is not None:
+            places = numpy.array_split(result.reshape(-1), self._size)
+            into = {member: [bytes_of(place)] for member, place in enumerate(places)}
+        sizes = {member: [part.nbytes] for member, part in enumerate(mine)} if wants else {}
+        takers = range(self._size) if root is None else (root,)
+        slices: dict[int, Parts] = {taker: [bytes_of(folded)] for taker in takers}
+        await self.engine.exchange(slices, sizes, into)
+        return result
+
+    async def _scan_slices(self, value: Any, op: Reduction) -> Any:
+        import numpy
+
+        mine, theirs = await self._slices(value)
+        out = {
+            member: [bytes_of(numpy.ascontiguousarray(prefix, value.dtype))]
+            for member, prefix in enumerate(prefixes(op, theirs))
+        }
+        result = numpy.empty_like(value, order="C")
+        places = numpy.array_split(result.reshape(-1), self._size)
+        into: dict[int, Parts] = {member: [bytes_of(place)] for member, place in enumerate(places)}
+        sizes = {member: [part.nbytes] for member, part in enumerate(mine)}
+        await self.engine.exchange(out, sizes, into)
+        return result
+
+
+def _named(*words: str) -> str:
+    return ", ".join(filter(None, words))
+
+
+def _contiguous(array: Any) -> Any:
+    import numpy
+
+    return numpy.ascontiguousarray(array)
+
+
+def _array(part: memoryview, dtype: Any) -> Any:
+    import numpy
+
+    return numpy.frombuffer(part, dtype)
+
+
+def _like(value: Any, parts: Parts) -> Any:
+    """A value of another member, of the type and shape of this one."""
+    return _array(parts[0], value.dtype).reshape(value.shape) if is_array(value) else decode(parts, type(value))
+
+
+def _into(out: Any, found: Any) -> Any:
+    """The array in the memory that the caller has given."""
+    values.checked_out(out, found)
+    if found.ctypes.data != out.ctypes.data:
+        out[...] = found
+    return out
+
+
+def _given(found: Any, out: Any) -> Any:
+    return found if found is None or out is None else _into(out, found)
