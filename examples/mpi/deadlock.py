@@ -2,7 +2,7 @@
 
 In MPI such a job hangs and says nothing. Here the picture of who waits for whom, which `actorpar top` shows too, has
 the ring with its names, if both are on one node. A ring that leads through two nodes is in no picture: each node shows
-its own half of it, and only a deadline ends it.
+its own half of it, and only a deadline ends it. Members of a team that call different things are told, on any nodes.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import actorpar as ap
 
 
 async def polite(inbox: ap.Receiver[str], outbox: ap.Sender[str]) -> str:
-    heard = await inbox.receive()  # the mend: let one of the two send first
+    heard = await inbox.receive()  # first; the mend is to let one of the two send first
     await outbox.send("hello")
     return heard
 
@@ -34,14 +34,27 @@ async def meet(system: ap.ActorSystem, where: str | None) -> None:
     await asyncio.wait([ann, ben])
 
 
+async def member(seat: ap.Seat[None]) -> str:
+    async with seat as team:
+        try:
+            await (team.barrier() if team.rank == 0 else team.allgather(team.rank))
+        except ap.TeamMismatch as error:
+            return f"  {team.rank} is told: {error}"
+        return "  nothing is wrong"
+
+
 async def main() -> None:
     async with ap.ActorSystem() as system:
+        elsewhere = [node.name for node in system.nodes if node.pid != os.getpid()]
         print("both on one node:")
         await meet(system, None)
-        elsewhere = [node.name for node in system.nodes if node.pid != os.getpid()]
-        if elsewhere:
+        for name in elsewhere[:1]:
             print("on two nodes:")
-            await meet(system, elsewhere[0])
+            await meet(system, name)
+        print("in a team:")
+        seats = zip(ap.open_team[None](2), (None, *elsewhere, None), strict=False)
+        for done in [await system.spawn(member, seat, on=place) for seat, place in seats]:
+            print(await done)
 
 
 if __name__ == "__main__":
