@@ -121,7 +121,8 @@ def test_a_program_runs_on_the_ranks_that_srun_has_started(slurm: Slurm, lane: L
 
 def test_ranks_that_are_alone_say_so_and_how_srun_is_to_be_called(slurm: Slurm, lane: Lane) -> None:
     done = run(slurm, lane, SUM, pmi="none")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert done.returncode != 0  # 1, or what Slurm says if it has killed the second one when the first one ended
+    assert done.stdout == ""
     assert "WrongLauncher: Slurm has started 2 ranks" in done.stderr
     assert f"start with srun --mpi={PMI[lane.name]}" in done.stderr
 
