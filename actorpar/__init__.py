@@ -174,6 +174,7 @@ if TYPE_CHECKING:
     from .teams.ops import PROD as PROD
     from .teams.ops import SUM as SUM
     from .teams.ops import Op as Op
+    from .teams.placement import place as place
     from .teams.seat import Seat as Seat
     from .teams.seat import open_team as open_team
     from .teams.team import Team as Team
@@ -236,6 +237,7 @@ _HOMES = {
     "teams.errors": "InvalidCall InvalidTopology TeamBroken TeamError TeamMismatch",
     "teams.neighbourhood": "Grid Neighbour Neighbourhood",
     "teams.ops": "BAND BOR BXOR LAND LOR LXOR MAX MIN PROD SUM Op",
+    "teams.placement": "place",
     "teams.seat": "Seat open_team",
     "teams.team": "Team",
 }

@@ -143,8 +143,11 @@ class Poller:
         self._arriving[stream] = None
 
     def owes(self, stream: RankStream) -> None:
-        """A stream has taken packets that it has not acknowledged."""
-        self._owing[stream] = None
+        """A stream has taken a packet that it has not acknowledged."""
+        if stream.out.owed >= ACK_AFTER:
+            self._acknowledge(stream)
+        else:
+            self._owing[stream] = None
 
     # -- for teams
 
@@ -219,8 +222,21 @@ class Poller:
             if stream.rank in self.far
         )
 
+    def _acknowledge_all(self) -> None:
+        """Say what is owed: nobody waits for the credit of one that sleeps."""
+        for stream in self._owing:
+            if stream.out.owed and not stream.is_closed:
+                self._acknowledge(stream)
+        self._owing.clear()
+
+    def _acknowledge(self, stream: RankStream) -> None:
+        self.send(stream.rank, stream.out.acknowledgement())
+        if stream.rank in self.far:
+            self.far.ring(stream.rank)  # it looks now and then only, if it waits for this
+
     def _doze(self, seconds: float) -> None:
         """Look again later, or when somebody rings."""
+        self._acknowledge_all()
         self._is_awake = False
         self.bells.doze()
         self._next = self._loop.call_later(seconds, self._look_again)
@@ -259,8 +275,6 @@ class Poller:
                 self.acknowledged(stream)
             if flags or len(packet) > HEADER.size or bulk:
                 stream.packet(packet[HEADER.size :], bulk, bool(flags & END))
-                if stream.out.owed >= ACK_AFTER:
-                    self.send(stream.rank, stream.out.acknowledgement())
         except ProtocolError as error:
             stream.fail(error)
 
@@ -288,11 +302,8 @@ class Poller:
         return progress
 
     def _sleep(self) -> None:
-        """Nothing stands here: say what is owed, and sleep unless something is on its way."""
-        for stream in self._owing:
-            if stream.out.owed and not stream.is_closed:
-                self.send(stream.rank, stream.out.acknowledgement())
-        self._owing.clear()
+        """Nothing stands here: sleep unless something is on its way."""
+        self._acknowledge_all()
         if self._leaving or not self.bells.may_sleep(self._taken):
             self._next = self._loop.call_soon(self._look)
             return

@@ -56,8 +56,8 @@ class Lane:
         """Run a Python program on so many ranks; it ends in time, or this fails."""
         self.require()
         return subprocess.run(
-            self.command(ranks, *arguments), env=self.environment() | dict(environment or {}), cwd=ROOT, capture_output=True, text=True,
-            timeout=limit, check=False,
+            self.command(ranks, *arguments), env=self.environment() | dict(environment or {}), cwd=ROOT,
+            capture_output=True, text=True, timeout=limit, check=False,
         )  # fmt: skip
 
 

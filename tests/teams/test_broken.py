@@ -51,7 +51,7 @@ MISMATCHES: dict[str, tuple[Call, Call, str]] = {
 
 @pytest.mark.parametrize("size", [3, 4, 5, 8])
 @pytest.mark.parametrize("what", MISMATCHES)
-async def test_tm5_members_that_call_what_does_not_fit_are_told_so_by_name(what: str, size: int) -> None:
+async def test_tm05_members_that_call_what_does_not_fit_are_told_so_by_name(what: str, size: int) -> None:
     most, other, text = MISMATCHES[what]
 
     async def member(team: Team[Any]) -> None:
@@ -66,7 +66,7 @@ async def test_tm5_members_that_call_what_does_not_fit_are_told_so_by_name(what:
 
 @pytest.mark.parametrize("size", [2, 3, 5])
 @pytest.mark.parametrize(("one", "other"), list(itertools.permutations(CALLS, 2)))
-async def test_tm5_no_two_collectives_fit_each_other(one: str, other: str, size: int) -> None:
+async def test_tm05_no_two_collectives_fit_each_other(one: str, other: str, size: int) -> None:
     async def member(team: Team[Any]) -> None:
         await CALLS[one if team.rank else other](team)
 
@@ -76,7 +76,7 @@ async def test_tm5_no_two_collectives_fit_each_other(one: str, other: str, size:
 @pytest.mark.parametrize("size", [2, 3, 4, 7])
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("how", ["fails", "leaves", "is killed"])
-async def test_tm6_who_ends_before_it_calls_ends_the_wait_of_all_others(call: str, how: str, size: int) -> None:
+async def test_tm06_who_ends_before_it_calls_ends_the_wait_of_all_others(call: str, how: str, size: int) -> None:
     async def member(team: Team[Any]) -> None:
         await team.barrier()
         if team.rank == 1:
@@ -108,7 +108,7 @@ def survived(member: Call) -> Call:
     return kept
 
 
-async def test_tm6_a_member_that_leaves_breaks_nothing_for_those_who_call_nothing_more() -> None:
+async def test_tm06_a_member_that_leaves_breaks_nothing_for_those_who_call_nothing_more() -> None:
     async def member(team: Team[Any]) -> list[int]:
         found = await team.allgather(team.rank)
         if team.rank:
@@ -118,7 +118,7 @@ async def test_tm6_a_member_that_leaves_breaks_nothing_for_those_who_call_nothin
     assert await together(4, member) == [[0, 1, 2, 3]] * 4
 
 
-async def test_tm6_a_seat_that_nobody_takes_is_noticed() -> None:
+async def test_tm06_a_seat_that_nobody_takes_is_noticed() -> None:
     seats = open_team[None](2)
     seats[1].close()
     async with seats[0] as team:
@@ -129,7 +129,7 @@ async def test_tm6_a_seat_that_nobody_takes_is_noticed() -> None:
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("size", [2, 3, 4, 6])
 @pytest.mark.parametrize("call", ["barrier", "allgather"])
-async def test_tm7_who_never_calls_is_named_at_every_member_when_patience_is_over(call: str, size: int) -> None:
+async def test_tm07_who_never_calls_is_named_at_every_member_when_patience_is_over(call: str, size: int) -> None:
     over = asyncio.Event()
 
     async def member(team: Team[Any]) -> None:
@@ -148,7 +148,7 @@ async def test_tm7_who_never_calls_is_named_at_every_member_when_patience_is_ove
 
 
 @pytest.mark.virtual_time
-async def test_tm7_patience_without_end_waits_for_ever() -> None:
+async def test_tm07_patience_without_end_waits_for_ever() -> None:
     async def member(team: Team[Any]) -> int:
         if team.rank == 1:
             await asyncio.sleep(100_000)

@@ -29,7 +29,7 @@ def text(rank: int, large: str) -> str:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("large", TEXTS)
-def test_tm1_every_collective_gives_what_its_definition_says(size: int, large: str) -> None:
+def test_tm01_every_collective_gives_what_its_definition_says(size: int, large: str) -> None:
     all_of = [text(rank, large) for rank in range(size)]
     root = size // 2
 
@@ -51,7 +51,7 @@ def test_tm1_every_collective_gives_what_its_definition_says(size: int, large: s
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("length", [0, 1, 10, 10_007])
-def test_tm1_arrays_are_reduced_element_by_element_in_the_order_of_ranks(size: int, length: int) -> None:
+def test_tm01_arrays_are_reduced_element_by_element_in_the_order_of_ranks(size: int, length: int) -> None:
     draw = np.random.default_rng(size * 100_000 + length)
     arrays = [draw.standard_normal((length, 3)) for _ in range(size)]
     folded = functools.reduce(np.add, arrays)
@@ -76,7 +76,7 @@ def test_tm1_arrays_are_reduced_element_by_element_in_the_order_of_ranks(size: i
 
 
 @pytest.mark.parametrize("length", [3, 100_000])
-def test_tm2_what_a_member_gets_is_its_own(length: int) -> None:
+def test_tm02_what_a_member_gets_is_its_own(length: int) -> None:
     async def member(team: Team[Any]) -> float:
         sent = np.arange(length, dtype=float) if team.rank == 0 else None
         got = await team.broadcast(sent, of=np.ndarray)
@@ -95,7 +95,7 @@ def test_tm2_what_a_member_gets_is_its_own(length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [3, 50_000])
-def test_tm2_what_was_given_may_be_changed_when_the_call_returns(length: int) -> None:
+def test_tm02_what_was_given_may_be_changed_when_the_call_returns(length: int) -> None:
     async def member(team: Team[Any]) -> None:
         mine = np.full(length, team.rank)
         for root in range(team.size):
@@ -113,7 +113,7 @@ def test_tm2_what_was_given_may_be_changed_when_the_call_returns(length: int) ->
     st.lists(st.integers(0, 2**40), min_size=6, max_size=6),
     st.sampled_from([SUM, PROD, MIN, MAX, BOR]),
 )
-def test_tm1_numbers_are_reduced_as_python_would(size: int, numbers: list[int], op: Any) -> None:
+def test_tm01_numbers_are_reduced_as_python_would(size: int, numbers: list[int], op: Any) -> None:
     async def member(team: Team[Any]) -> tuple[int, int]:
         mine = numbers[team.rank]
         return await team.allreduce(mine % 97, op), await team.scan(mine % 97, op)
@@ -128,7 +128,7 @@ async def after(begun: asyncio.Event, call: Coroutine[Any, Any, Any]) -> Any:
     return await call
 
 
-async def test_tm3_a_cancelled_caller_leaves_the_team_whole() -> None:
+async def test_tm03_a_cancelled_caller_leaves_the_team_whole() -> None:
     """Cancelled after every number of turns, from its first step to after its end."""
     for turns in range(12):
 
@@ -148,7 +148,7 @@ async def test_tm3_a_cancelled_caller_leaves_the_team_whole() -> None:
         assert await together(3, member) == [[0, 1, 2]] * 3
 
 
-async def test_tm3_calls_of_one_member_follow_each_other() -> None:
+async def test_tm03_calls_of_one_member_follow_each_other() -> None:
     async def member(team: Team[Any]) -> list[Any]:
         found = await asyncio.gather(team.allreduce(1), team.allgather(team.rank), team.scan(2), team.barrier())
         return list(found)
@@ -156,7 +156,7 @@ async def test_tm3_calls_of_one_member_follow_each_other() -> None:
     assert await together(3, member) == [[3, [0, 1, 2], 2 * (rank + 1), None] for rank in range(3)]
 
 
-async def test_tm4_what_no_member_could_call_is_refused_and_the_team_stays_whole() -> None:
+async def test_tm04_what_no_member_could_call_is_refused_and_the_team_stays_whole() -> None:
     async def member(team: Team[Any]) -> int:
         with pytest.raises(InvalidCall, match="root is the rank of a member, 0 to 1, not 2"):
             await team.broadcast(1, root=2)
@@ -172,7 +172,7 @@ async def test_tm4_what_no_member_could_call_is_refused_and_the_team_stays_whole
     assert await together(2, member) == [2, 2]
 
 
-async def test_tm4_a_split_makes_teams_that_work_side_by_side() -> None:
+async def test_tm04_a_split_makes_teams_that_work_side_by_side() -> None:
     async def member(team: Team[Any]) -> tuple[list[int], list[int]]:
         half = await team.split(team.rank % 2, key=-team.rank)
         assert half is not None

@@ -28,7 +28,7 @@ def places(nodes: Systems, size: int) -> list[str]:
 
 @pytest.mark.parametrize("size", [2, 3, 5])
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
-async def test_tm8_every_collective_over_members_here_and_on_other_nodes(kind: str, size: int) -> None:
+async def test_tm08_every_collective_over_members_here_and_on_other_nodes(kind: str, size: int) -> None:
     async with systems(3, SERVES, kind=kind) as nodes:
         members = [
             await nodes.here.spawn(crew.all_collectives, seat, 4, on=node)
@@ -53,7 +53,7 @@ async def test_tm10_neighbours_on_other_nodes(dims: tuple[int, ...]) -> None:
             assert came[-1] == sum(grid.members_of_sub(rank, [len(dims) - 1]))
 
 
-async def test_tm6_a_node_that_is_lost_breaks_the_team_at_all_others() -> None:
+async def test_tm06_a_node_that_is_lost_breaks_the_team_at_all_others() -> None:
     async with systems(3, SERVES) as nodes:
         begun, there = ap.open_channel[int](3)
         members = [
@@ -82,7 +82,7 @@ async def test_actors_are_members_too() -> None:
         assert totals == [6, 6, 6, 6]
 
 
-def test_tm6_kill_9_of_a_members_process_is_an_error_at_every_other_member() -> None:
+def test_tm06_kill_9_of_a_members_process_is_an_error_at_every_other_member() -> None:
     program = Path(__file__).parent / "killing" / "program.py"
     ran = subprocess.run(
         [sys.executable, "-m", "actorpar", "run", str(program), "--nodes", "3"],

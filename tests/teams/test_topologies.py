@@ -22,7 +22,7 @@ GRIDS = st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_si
 
 
 @given(GRIDS)
-def test_tm9_ranks_and_coordinates_are_the_same_places_row_by_row(axes: list[tuple[int, bool]]) -> None:
+def test_tm09_ranks_and_coordinates_are_the_same_places_row_by_row(axes: list[tuple[int, bool]]) -> None:
     grid = Cartesian([extent for extent, _ in axes], [closes for _, closes in axes])
     places = list(itertools.product(*(range(extent) for extent in grid.dims)))
     assert [grid.coords(rank) for rank in range(grid.size)] == places
@@ -30,7 +30,7 @@ def test_tm9_ranks_and_coordinates_are_the_same_places_row_by_row(axes: list[tup
 
 
 @given(GRIDS, st.data())
-def test_tm9_a_shift_goes_there_and_back(axes: list[tuple[int, bool]], data: st.DataObject) -> None:
+def test_tm09_a_shift_goes_there_and_back(axes: list[tuple[int, bool]], data: st.DataObject) -> None:
     grid = Cartesian([extent for extent, _ in axes], [closes for _, closes in axes])
     axis = data.draw(st.integers(0, len(axes) - 1))
     by = data.draw(st.integers(-5, 5))
@@ -46,7 +46,7 @@ def test_tm9_a_shift_goes_there_and_back(axes: list[tuple[int, bool]], data: st.
 
 
 @given(GRIDS, st.data())
-def test_tm9_sub_grids_part_the_grid(axes: list[tuple[int, bool]], data: st.DataObject) -> None:
+def test_tm09_sub_grids_part_the_grid(axes: list[tuple[int, bool]], data: st.DataObject) -> None:
     grid = Cartesian([extent for extent, _ in axes], [closes for _, closes in axes])
     keep = data.draw(st.lists(st.sampled_from(range(len(axes))), min_size=1, unique=True))
     parts = {tuple(grid.members_of_sub(rank, keep)) for rank in range(grid.size)}
@@ -61,7 +61,7 @@ def test_tm9_sub_grids_part_the_grid(axes: list[tuple[int, bool]], data: st.Data
 
 @settings(max_examples=60)
 @given(st.integers(1, 300), st.integers(1, 4))
-def test_tm9_balanced_dims_fill_the_grid_and_none_are_closer(size: int, axes: int) -> None:
+def test_tm09_balanced_dims_fill_the_grid_and_none_are_closer(size: int, axes: int) -> None:
     dims = balanced_dims(size, axes)
     assert math.prod(dims) == size
     assert list(dims) == sorted(dims, reverse=True)
@@ -71,7 +71,7 @@ def test_tm9_balanced_dims_fill_the_grid_and_none_are_closer(size: int, axes: in
             assert max(dims) - min(dims) <= max(other) - min(other)
 
 
-def test_tm9_given_extents_stay_and_what_does_not_fill_is_refused() -> None:
+def test_tm09_given_extents_stay_and_what_does_not_fill_is_refused() -> None:
     assert balanced_dims(12, 3, (0, 3, 0)) == (2, 3, 2)
     assert balanced_dims(6, 2, (2, 3)) == (2, 3)
     for size, axes, given_dims in ((7, 2, (2, 0)), (6, 2, (2, 2)), (0, 1, ()), (4, 2, (2,)), (4, 1, (-4,))):
@@ -186,7 +186,7 @@ async def test_tm12_an_exchange_of_what_does_not_fit_breaks_the_team() -> None:
     assert await together(3, member) == [None] * 3
 
 
-async def test_tm9_members_that_do_not_fill_a_grid_are_told_before_anything_is_sent() -> None:
+async def test_tm09_members_that_do_not_fill_a_grid_are_told_before_anything_is_sent() -> None:
     async def member(team: Team[Any]) -> int:
         with pytest.raises(InvalidTopology, match=r"3 members do not fill a grid of \(2, 2\), 4"):
             await team.cart((2, 2))
