@@ -75,6 +75,7 @@ SLEEPERS = {
     "tests/chaos/campaign.py": "faults last for a while, in real time",
     "tests/chaos/faults.py": "faults last for a while, in real time",
     "tests/chaos/program.py": "sends at a pace, and sleeps where it is to be slow",
+    "tests/launch/slurm.py": "looks at the daemons of Slurm, which tell nobody that they are ready",
     "tests/parallel/chores.py": "what the calls of its tests do in other processes",
     "tests/parallel/test_processpool.py": "looks for another operating-system process, which tells nobody",
     "tests/remote/subjects.py": "what actors on another node do, which is to take a while",

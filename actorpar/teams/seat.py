@@ -130,7 +130,7 @@ class open_team(list[Seat[T]]):
 
     if TYPE_CHECKING:
 
-        def __new__(cls, size: int, /, *, name: str = "team", patience: float = PATIENCE) -> open_team[T]: ...
+        def __init__(self, size: int, /, *, name: str = "team", patience: float = PATIENCE) -> None: ...
 
     else:
 
