@@ -1,8 +1,7 @@
 """Ranks as nodes: each is linked to each other one, by the route that is best for the two.
 
 By MPI's messages where each rank has a core of its own, and between hosts. Where a host has more ranks than cores, who
-spins for a message takes the core of who sends it; there a Unix socket is quicker, with shared memory for what is large
-(docs/mpi.md has the figures).
+spins for a message takes the core of who sends it; there a Unix socket is quicker, with shared memory for large items.
 
 Invariants
 - The route of a pair is decided by what both have said to all, so both decide the same; it stays, so order holds.
