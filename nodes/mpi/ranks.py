@@ -30,6 +30,7 @@ from actorpar.channels import env
 
 from .. import shm
 from ..errors import MpiError
+from ..protocol.frame import LARGEST_FRAGMENT
 from .bell import Bells
 from .farbell import FarBells, own_address
 from .poller import SPIN, Poller
@@ -144,6 +145,7 @@ class Ranks:
         link = await self._node.link_over(stream, dials=rank < self.world.rank, deadline=START)
         link.is_patient = rank in self.near
         link.lending.copies = False
+        link.outbound.alone = LARGEST_FRAGMENT  # each is a message of MPI, which copies it as it is received
 
     async def _accept(self, count: int) -> None:
         """The connections of so many ranks, in the order in which they come."""

@@ -39,8 +39,8 @@ TABLE, BEGIN, FRAGMENT = 1, 2, 4
 #: The largest payload of a frame that is no fragment, and of one in a handshake.
 PLAIN: Final = 64 * 1024
 GREETING: Final = 4 * 1024
-#: The largest fragment.
-LARGEST_FRAGMENT: Final = 1024 * 1024
+#: The largest fragment that is taken.
+LARGEST_FRAGMENT: Final = 4 << 20
 #: Buffers that a message may have.
 MOST_BUFFERS: Final = 4096
 #: Bytes read at once.

@@ -2,7 +2,7 @@
 
 A lane is the way of one channel. Lanes share the link by deficit round robin, in bytes: a turn is worth one full frame,
 and what a lane could not use of it is kept while it waits. A large message goes by fragments, of 64 KiB while another
-lane waits and of up to 1 MiB when it is alone. So no message delays another lane by more than a fragment.
+lane waits and of up to 1 MiB, or `alone`, when it is alone. So no message delays another lane by more than a fragment.
 
 Invariants
 - A frame gets its number when it is taken for writing, so numbers follow the order on the wire.
@@ -21,11 +21,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..errors import CodecError, ProtocolError
-from .frame import BEGIN, CONTROL, FRAGMENT, HEADER, LARGEST_FRAGMENT, MOST_BUFFERS, PLAIN, TABLE, frame, table
+from .frame import BEGIN, CONTROL, FRAGMENT, HEADER, MOST_BUFFERS, PLAIN, TABLE, frame, table
 from .inbound import ASSEMBLIES, MESSAGE_LIMIT
 
 #: Bytes of a fragment while other lanes wait.
 FRAGMENT_SHARED: Final = 64 * 1024
+#: Bytes of one when no other lane waits, unless the connection asks for more.
+FRAGMENT_ALONE: Final = 1 << 20
 #: Bytes of a turn: the largest frame that goes while others wait.
 QUANTUM: Final = HEADER.size + FRAGMENT_SHARED
 #: Empty lanes that are kept to be used again.
@@ -79,6 +81,8 @@ class Outbound:
     ) -> None:
         self.resumable = resumable
         self.message_limit = message_limit
+        #: Bytes of a fragment while no other lane waits, at most LARGEST_FRAGMENT.
+        self.alone = FRAGMENT_ALONE
         #: Bytes that wait in the lanes.
         self.queued = 0
         #: Bytes that are retained.
@@ -224,7 +228,7 @@ class Outbound:
         part = large.parts[large.part]
         rest = len(part) - large.offset
         if len(self._lanes) == 1:
-            size = min(rest, LARGEST_FRAGMENT)
+            size = min(rest, self.alone)
             lane.deficit = HEADER.size + size  # nobody waits: it is nobody's loss, and the next who comes is next
         else:
             size = min(rest, FRAGMENT_SHARED)

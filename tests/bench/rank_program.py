@@ -23,9 +23,11 @@ import numpy as np
 import uvloop
 
 import actorpar as ap
+from actorpar.nodes.mpi import world as mpi
 from actorpar.nodes.mpi.bell import Bells
 from actorpar.nodes.mpi.farbell import FarBells
 from actorpar.nodes.mpi.poller import Poller
+from actorpar.nodes.mpi.ranks import Ranks
 from actorpar.nodes.mpi.wire import Wire
 from actorpar.nodes.node import Node
 from tests.bench import rank_work as work
@@ -42,10 +44,11 @@ Contestant = Callable[["Job", int], float]
 class Job:
     """This rank, its partner, and the loop on which ours runs."""
 
-    def __init__(self, route: str) -> None:
-        from actorpar.nodes.mpi import world as mpi
-        from actorpar.nodes.mpi.ranks import Ranks
+    node: Node
+    ranks: Ranks
+    system: ap.ActorSystem
 
+    def __init__(self, route: str) -> None:
         self.world = mpi.start(os.environ)
         from mpi4py import MPI
 

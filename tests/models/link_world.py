@@ -27,7 +27,8 @@ Said = tuple[int, bytes, tuple[bytes, ...]]
 Action = tuple[str, int, int]
 
 DIALER, ACCEPTOR = 0, 1
-SMALL: Final[dict[str, Any]] = {"PLAIN": 24, "LARGEST_FRAGMENT": 4}
+PLAIN: Final = 24
+FRAGMENT: Final = 4
 UNACKED_LIMIT: Final = 60
 MESSAGE_LIMIT: Final = 8
 
@@ -35,8 +36,9 @@ MESSAGE_LIMIT: Final = 8
 @contextmanager
 def small_frames() -> Iterator[None]:
     """Frames of a few bytes while this lasts."""
-    with mock.patch.multiple(frames, READ=32, **SMALL):
-        with mock.patch.multiple(outbounds, FRAGMENT_SHARED=3, QUANTUM=frames.HEADER.size + 24, **SMALL):
+    quantum = frames.HEADER.size + PLAIN
+    with mock.patch.multiple(frames, READ=32, PLAIN=PLAIN, LARGEST_FRAGMENT=FRAGMENT):
+        with mock.patch.multiple(outbounds, PLAIN=PLAIN, FRAGMENT_SHARED=3, FRAGMENT_ALONE=FRAGMENT, QUANTUM=quantum):
             yield
 
 
@@ -219,7 +221,7 @@ class LinkWorld:
                 if at_rest and heard != said:
                     return f"nothing moves any more, and lane {lane} lacks {said[len(heard) :]}"
             out = side.outbound
-            if out.unacked > UNACKED_LIMIT + 5 * (frames.HEADER.size + SMALL["PLAIN"]):
+            if out.unacked > UNACKED_LIMIT + 5 * (frames.HEADER.size + PLAIN):
                 return f"{out.unacked} bytes are unacknowledged"
             if side.inbound._held > MESSAGE_LIMIT:
                 return f"{side.inbound._held} bytes of large messages are under way"

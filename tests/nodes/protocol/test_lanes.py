@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from actorpar.nodes.errors import CodecError
 from actorpar.nodes.protocol import frame as frames
-from actorpar.nodes.protocol.frame import HEADER, LARGEST_FRAGMENT, MOST_BUFFERS, PLAIN
+from actorpar.nodes.protocol.frame import HEADER, MOST_BUFFERS, PLAIN
 from actorpar.nodes.protocol.inbound import Inbound
-from actorpar.nodes.protocol.outbound import FRAGMENT_SHARED, QUANTUM, Outbound
+from actorpar.nodes.protocol.outbound import FRAGMENT_ALONE, FRAGMENT_SHARED, QUANTUM, Outbound
 
 from .wire import bytes_of, feed, reading
 
@@ -115,7 +115,7 @@ def test_net38_a_lane_that_is_alone_sends_fragments_of_1_mib() -> None:
     outbound = Outbound(resumable=False)
     outbound.message(frames.ITEMS, 1, b"", [bytes(3 << 20)])
     outbound.take(1)
-    assert [head_of(outbound.take(1))[1] - HEADER.size for _ in range(3)] == [LARGEST_FRAGMENT] * 3
+    assert [head_of(outbound.take(1))[1] - HEADER.size for _ in range(3)] == [FRAGMENT_ALONE] * 3
     assert not outbound.pending
 
 
@@ -176,7 +176,7 @@ def test_net32_what_is_unacknowledged_is_bounded(budget: int, limit: int) -> Non
         most = max(most, outbound.unacked)
         outbound.acked(inbound.next_seq)
     assert told == 12
-    assert most <= limit + HEADER.size + LARGEST_FRAGMENT
+    assert most <= limit + HEADER.size + FRAGMENT_ALONE
     assert (outbound.unacked, outbound.queued) == (0, 0)
 
 
