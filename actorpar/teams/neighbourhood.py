@@ -165,7 +165,7 @@ class Grid(Neighbourhood[T]):
         shape = self.cartesian.sub(keep)
         places = self.cartesian.members_of_sub(self.rank, keep)
         await self._tell("sub", str(tuple(keep)), None, None)
-        name = self._next_name(f"sub {tuple(keep)} of {places[0]}")
+        name = self._next_name(f"sub {tuple(keep)}")
         grid: Grid[T] = Grid(self._mesh, name, [self.members[place] for place in places], self._seats, shape)
         await grid._lay_grid(capacity)
         return grid

@@ -37,7 +37,7 @@ MEMORY = [
         "                if False:\n",
     ),
     Mutant(
-        "NET-50", LENT, "anything is copied at once", "            if size > MOST_AT_ONCE:\n", "            if False:\n"
+        "NET-50", LENT, "anything is copied at once", "            if size > MOST_AT_ONCE or not", "            if not"
     ),
     Mutant(
         "NET-51",

@@ -15,6 +15,7 @@ from .memory import MEMORY
 from .mutant import Mutant
 from .restarting import RESTARTING
 from .supervision import SUPERVISION
+from .teams import TEAMS
 
 MUTANTS: list[Mutant] = [
     *FLOW,
@@ -29,4 +30,5 @@ MUTANTS: list[Mutant] = [
     *MEMORY,
     *MEMBERSHIPS,
     *ACROSS,
+    *TEAMS,
 ]

@@ -141,6 +141,19 @@ async def test_tm11_sub_grids_are_teams_of_their_own() -> None:
     assert await together(6, member) == [(rows[rank // 3], columns[rank % 3], 6) for rank in range(6)]
 
 
+async def test_tm11_sub_grids_have_sub_grids() -> None:
+    async def member(team: Team[Any]) -> list[int]:
+        grid = await team.cart((2, 2, 2))
+        plane = await grid.sub([0, 2])
+        line = await plane.sub([1])
+        found = await line.allgather(team.rank)
+        for each in (grid, plane, line):
+            each.close_neighbours()
+        return found
+
+    assert await together(8, member) == [[rank & 6, rank | 1] for rank in range(8)]
+
+
 async def test_tm12_graphs_have_edges_as_they_are_named_also_several_between_two() -> None:
     adjacency = [[1, 1, 2], [0], [2, 0]]
 
