@@ -13,7 +13,6 @@ is the number of tiles, 0 for one on each node; HEAT_NODES is how many nodes to 
 a picture of the result.
 """
 
-import hashlib
 import os
 import sys
 import time
@@ -87,8 +86,7 @@ async def main() -> None:
         begin = time.perf_counter()
         field = await solve(system, problem)
         print(f"{time.perf_counter() - begin:.3f} s", file=sys.stderr)
-    digest = hashlib.sha256(field.tobytes()).hexdigest()
-    print(f"{problem.rows} x {problem.columns} cells after {problem.steps} steps: mean {field.mean():.6f}, {digest}")
+    print(problem.told(field))
     if where := os.environ.get("HEAT_PICTURE"):
         picture.write(Path(where), field)
 
