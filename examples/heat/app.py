@@ -32,13 +32,16 @@ from actorpar.teams.cartesian import Cartesian
 
 
 def wire(grid: Cartesian) -> list[tuple[dict[str, ap.Sender[Field]], dict[str, ap.Receiver[Field]]]]:
-    """A channel for each edge that somebody needs: of each tile the ends to and of its neighbours, by their side."""
+    """A channel for each edge that somebody needs: of each tile the ends to and of its neighbours, by their side.
+
+    Two edges have room in it: with one, a tile could not send the next before it had heard that the last was received.
+    """
     to: list[dict[str, ap.Sender[Field]]] = [{} for _ in range(grid.size)]
     of: list[dict[str, ap.Receiver[Field]]] = [{} for _ in range(grid.size)]
     for rank in range(grid.size):
         for number, neighbour in enumerate(grid.neighbours(rank)):
             if neighbour is not None:
-                to[rank][SIDES[number]], of[neighbour][SIDES[number ^ 1]] = ap.open_channel[Field](1)
+                to[rank][SIDES[number]], of[neighbour][SIDES[number ^ 1]] = ap.open_channel[Field](2)
     return list(zip(to, of, strict=True))
 
 
@@ -48,6 +51,7 @@ async def run_tiles(system: ap.ActorSystem, problem: Problem, kept: Checkpoints,
     grid = problem.grid(len(nodes))
 
     async def follow(node: Any, *arguments: Any) -> None:
+        """Run a tile there, to its end: who awaits it at once is told of its failure, and not the system."""
         await (await system.spawn(tile, *arguments, on=node))
 
     names = ", ".join(f"{node.name} (pid {node.pid})" if node else "this process" for node in nodes)

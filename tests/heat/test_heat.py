@@ -114,6 +114,9 @@ def test_the_picture_is_a_png_of_the_field(tmp_path: Path) -> None:
     assert not lines[:, 0].any(), "no row is filtered"
     assert (pixels[0] == 255).all(), "the hot edge is white"
     assert pixels[-1, 5:].max() == 0, "the cold one is black"
+    red, green, blue = (pixels[:, :, colour].astype(int) for colour in range(3))
+    assert ((red >= green) & (green >= blue)).all()
+    assert ((red > 0) & (green == 0)).any(), "what is lukewarm is red"
     field = plate.solve(plate.initial(12, 17), 8)
     order = np.argsort(field, axis=None, kind="stable")
     assert (np.diff(pixels.sum(axis=2, dtype=int).ravel()[order]) >= 0).all(), "what is hotter is no darker"

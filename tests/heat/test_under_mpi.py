@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import pytest
 
 from tests.mpi.lanes import LANES
 
-from .running import APP, asked, expected, running
+from .running import APP, asked, expected, run, running
 
 PLAIN = "examples/heat/plain_mpi.py"
 
@@ -42,3 +45,13 @@ def test_under_ulfm_a_rank_is_killed_and_the_run_completes_with_the_same_result(
         again = run.until(r"2 x 1 tiles from step (\d+) on, on rank-1 \(pid \d+\), rank-3 \(pid \d+\)")
         assert run.result() == expected(61, 83, 4000)
     assert int(again[1]) >= 400
+
+
+@pytest.mark.slow
+def test_the_tables_have_a_row_for_each_number_of_tiles_and_the_same_result_from_all() -> None:
+    LANES["mpich"].require()
+    done = run([sys.executable, "examples/heat/scaling.py", "--runs", "1", "--tiles", "1", "2"])
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^\| [12] \| [\d.() ]+( \| [\d.() ]+ \| [\d.]+){2} \|$", done.stdout, re.M)) == 6, (
+        done.stdout
+    )
