@@ -39,6 +39,8 @@ REST: Final = 0.05
 #: Empty tests in one look, and packets that one look takes.
 LOOKS: Final = 20
 TAKES: Final = 4
+#: Looks at messages by tag when they are begun: as long as the other side takes to begin its own, more or less.
+EAGER_LOOKS: Final = 60
 #: Seconds between two looks from which others had the loop.
 GAP: Final = 3e-6
 #: Seconds without progress after which what stands here is looked at every PAUSE seconds only, and less the longer it
@@ -160,7 +162,7 @@ class Poller:
     def await_all(self, sends: list[Pending], receives: list[Cancellable]) -> Awaited:
         """Wait for what was begun. Some turns are looked at at once: most have come by then."""
         awaited = Awaited(sends, receives, self._loop.create_future())
-        for _ in range(LOOKS if self.spin else 1):
+        for _ in range(EAGER_LOOKS if self.spin else 1):
             if awaited.look():
                 return awaited
         self._awaited.append(awaited)

@@ -64,7 +64,7 @@ RANKS: dict[str, dict[tuple[str, str, str | None], float]] = {
         ("64 KiB", CHANNEL, SEND): 1 / middle,
         ("16 MiB", CHANNEL, SEND): 1 / large,
         ("allreduce", TEAM, "mpi4py allreduce"): 1.0,
-        ("4 ranks on 2 cores, 64 B", CHANNEL, "uvloop streams"): 1.0,
+        ("4 ranks on 2 cores, 64 B", "actorpar, auto", "actorpar, socket"): 1.0,
     }
     for lane, link, channel, rate, middle, large in (
         ("mpich", 3.5, 5.0, 1.2, 0.7, 0.9), ("openmpi", 5.0, 7.0, 0.75, 0.6, 0.75),

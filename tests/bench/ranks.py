@@ -5,10 +5,9 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,14 @@ SHAPES: dict[str, tuple[tuple[str, ...], int, str]] = {
     ),
 }  # fmt: skip
 CROWDED = "4 ranks on 2 cores, 64 B"
+ROUTES = ("socket", "auto", "mpi")
 C_PROGRAM = Path(__file__).with_name("mpi_ping_pong.c")
 
-_running: list["Job"] = []
+#: The jobs of the group that runs, by their routes.
+_running: dict[str, "Job"] = {}
+
+
+Around = Callable[[int], contextlib.AbstractContextManager[None]]
 
 
 class Job:
@@ -61,27 +65,30 @@ class Job:
 
     def close(self) -> None:
         assert self._process.stdin is not None
+        self._process.stdin.write("\n")  # not every launcher passes on that it is closed
         self._process.stdin.close()
-        self._process.wait(30)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
 
 
-def _job(lane: Lane, ranks: int = 2, route: str = "mpi") -> Callable[[int], contextlib.AbstractContextManager[None]]:
+def _jobs(lane: Lane, ranks: int = 2, routes: Sequence[str] = ("mpi",)) -> Around:
     @contextlib.contextmanager
     def around(items: int) -> Iterator[None]:
-        job = Job(lane, ranks, route)
-        _running.append(job)
-        try:
+        with contextlib.ExitStack() as stack:
+            for route in routes:
+                job = _running[route] = Job(lane, ranks, route)
+                stack.callback(job.close)
             yield
-        finally:
-            _running.remove(job)
-            job.close()
 
     return around
 
 
-def _told(what: str) -> Trial:
+def _told(what: str, route: str = "mpi") -> Trial:
     def trial(items: int, loop_factory: LoopFactory) -> Sample:
-        each = _running[-1].measure(what, items)
+        each = _running[route].measure(what, items)
         return Sample(items, each * items, each * items, each)
 
     return trial
@@ -111,21 +118,18 @@ def groups() -> list[Group]:
             if shape == "latency":
                 cases.append(Case("C", _in_c(lane)))
             group = f"ranks, {name}, {shape}"
-            found.append(Group(group, what, items, tuple(cases), "us", least=64, loops=(NO_LOOP,), around=_job(lane)))
+            found.append(Group(group, what, items, tuple(cases), "us", least=64, loops=(NO_LOOP,), around=_jobs(lane)))
         found.append(
             Group(
                 f"ranks, {name}, idle", "the share of a core that an idle rank takes, in millionths", 1,
-                (Case("actorpar", _told("idle: actorpar")),), "us", loops=(NO_LOOP,), around=_job(lane),
+                (Case("actorpar", _told("idle: actorpar")),), "us", loops=(NO_LOOP,), around=_jobs(lane),
             )
         )  # fmt: skip
         found.append(
             Group(
-                f"ranks, {name}, {CROWDED}", "two pairs at once; each way", 1_000,
-                tuple(
-                    Case(each, _told(f"latency: {each}"))
-                    for each in ("actorpar, channel", "uvloop streams", "mpi4py Send")
-                ),
-                "us", loops=(NO_LOOP,), around=_job(lane, 4, os.environ.get("ACTORPAR_MPI_ROUTE", "auto")),
+                f"ranks, {name}, {CROWDED}", "two pairs at once, typed channels; each way", 1_000,
+                tuple(Case(f"actorpar, {route}", _told("latency: actorpar, channel", route)) for route in ROUTES),
+                "us", loops=(NO_LOOP,), around=_jobs(lane, 4, ROUTES),
             )
         )  # fmt: skip
     return found
