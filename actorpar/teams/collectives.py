@@ -5,13 +5,14 @@ Each is a coroutine for one member. Where all that is asked for came with the re
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from . import calls, values
-from .calls import Call
+from .calls import Call, Told
 from .engine import Engine, Parts
 from .errors import TeamMismatch
 from .ops import Reduction, fold, prefixes
@@ -28,11 +29,11 @@ class Collectives:
         self._size = size
         self._number = 0
 
-    async def _agree(self, kind: str, alike: str, mine: Sequence[Parts] = (), of: str = "") -> list[Call]:
+    async def _agree(self, kind: str, alike: str, mine: Sequence[Parts] = (), of: str = "") -> list[Told]:
         """Call a collective, and hear what the others have called."""
-        call = Call(self._number, kind, alike, [], [], of)
+        record = calls.pack(Call(self._number, kind, alike, [], of), mine)
         self._number += 1
-        return calls.unpack(self._name, await self.engine.agree(calls.pack(call, mine)))
+        return calls.unpack(self._name, await self.engine.agree(record))
 
     async def places(self, mine: tuple[str, int]) -> list[tuple[str, int]]:
         """Where all members are. It is no call: what they do call is compared when they do."""
@@ -49,10 +50,11 @@ class Collectives:
         name = values.name_of(declared) if self._rank == root or declared is not Any else ""
         told = await self._agree("broadcast", f"root={root}", [mine] if mine else [], name)
         self._check_types("broadcast", told, root)
-        parts = calls.parts_of(told[root])
         into: Parts = ()
-        if parts is None:
-            sizes = told[root].sizes[0]
+        if told[root].is_small:
+            parts = told[root].parts()
+        else:
+            sizes = told[root].call.sizes[0]
             if out is not None and self._rank != root and len(sizes) == 2 and sizes[1] == out.nbytes:
                 into = (memoryview(bytearray(sizes[0])), bytes_of(out))
             parts = await self.engine.spread(root, mine, sizes, into)
@@ -61,12 +63,13 @@ class Collectives:
         found = decode(parts, declared)
         return found if out is None else _into(out, found)
 
-    def _check_types(self, kind: str, told: list[Call], root: int) -> None:
+    def _check_types(self, kind: str, told: list[Told], root: int) -> None:
         """What the root gives must be what the others have said they want."""
-        for member, call in enumerate(told):
-            if call.of and call.of != told[root].of:
+        given = told[root].call.of
+        for member, (call, _) in enumerate(told):
+            if call.of and call.of != given:
                 raise TeamMismatch(
-                    f"{self._name}: in {kind} the root, member {root}, gives {told[root].of}, and member {member} "
+                    f"{self._name}: in {kind} the root, member {root}, gives {given}, and member {member} "
                     f"wants {call.of}: pass the same `of=`"
                 )
 
@@ -75,12 +78,11 @@ class Collectives:
         name = values.name_of(declared) if self._rank == root or declared is not Any else ""
         told = await self._agree("scatter", f"root={root}", mine, name)
         self._check_types("scatter", told, root)
-        parts = calls.parts_of(told[root], self._rank)
-        if parts is None:
-            out = dict(enumerate(mine))
-            sizes = {root: told[root].sizes[self._rank]}
-            parts = (await self.engine.exchange(out, sizes, {}))[root]
-        return decode(parts, declared)
+        if told[root].is_small:
+            return decode(told[root].parts(self._rank), declared)
+        sizes = {root: told[root].call.sizes[self._rank]}
+        came = await self.engine.exchange(dict(enumerate(mine)), sizes, {})
+        return decode(came[root], declared)
 
     async def gather(self, value: Any, root: int | None, declared: Any) -> list[Any] | None:
         """To one member, or to all."""
@@ -91,17 +93,17 @@ class Collectives:
         found = await self._gathered(mine, told, root)
         return None if found is None else [decode(parts, declared) for parts in found]
 
-    async def _gathered(self, mine: Parts, told: list[Call], root: int | None) -> list[Parts] | None:
+    async def _gathered(self, mine: Parts, told: list[Told], root: int | None) -> list[Parts] | None:
         """The parts of all members, at the root or everywhere; only of those that are large something follows."""
         wants = root is None or root == self._rank
-        large = {member for member, call in enumerate(told) if not call.small}
+        large = {member for member, each in enumerate(told) if not each.is_small}
         takers = range(self._size) if root is None else (root,)
         out: dict[int, Parts] = dict.fromkeys(takers, tuple(mine)) if self._rank in large else {}
-        sizes = {member: told[member].sizes[0] for member in sorted(large)} if wants else {}
+        sizes = {member: told[member].call.sizes[0] for member in sorted(large)} if wants else {}
         came = await self.engine.exchange(out, sizes, {}) if large else {}
         if not wants:
             return None
-        return [came[member] if member in large else calls.parts_of(told[member]) or [] for member in range(self._size)]
+        return [came[member] if member in large else each.parts() for member, each in enumerate(told)]
 
     async def tell(self, kind: str, alike: str, value: Any, declared: Any) -> list[Any]:
         """What each member says, of anything that all of them do."""
@@ -114,14 +116,11 @@ class Collectives:
     async def alltoall(self, given: Sequence[Any], declared: Any) -> list[Any]:
         mine = [encode(value, declared) for value in given]
         told = await self._agree("alltoall", values.name_of(declared), mine)
-        large = {member for member, call in enumerate(told) if not call.small}
+        large = {member for member, each in enumerate(told) if not each.is_small}
         out = dict(enumerate(mine)) if self._rank in large else {}
-        sizes = {member: told[member].sizes[self._rank] for member in sorted(large)}
+        sizes = {member: told[member].call.sizes[self._rank] for member in sorted(large)}
         came = await self.engine.exchange(out, sizes, {}) if large else {}
-        found = [
-            came[member] if member in large else calls.parts_of(told[member], self._rank) or []
-            for member in range(self._size)
-        ]
+        found = [came[member] if member in large else each.parts(self._rank) for member, each in enumerate(told)]
         return [decode(parts, declared) for parts in found]
 
     # -- reductions
@@ -130,25 +129,25 @@ class Collectives:
         """To one member, or to all."""
         kind = "allreduce" if root is None else "reduce"
         told, mine = await self._called_with(kind, value, name, root)
-        if not is_array(value) or all(call.small for call in told):
+        if not is_array(value) or told[0].is_small:  # of arrays all have as many bytes
             return _given(await self._fold_all(value, mine, told, op, root), out)
         return await self._reduce_slices(value, op, root, out)
 
     async def scan(self, value: Any, op: Reduction, name: str) -> Any:
         told, mine = await self._called_with("scan", value, name, None)
-        if not is_array(value) or all(call.small for call in told):
+        if not is_array(value) or told[0].is_small:  # of arrays all have as many bytes
             found = await self._gathered(mine, told, None)
             assert found is not None
             return fold(op, [_like(value, parts) for parts in found[: self._rank + 1]])
         return await self._scan_slices(value, op)
 
-    async def _called_with(self, kind: str, value: Any, name: str, root: int | None) -> tuple[list[Call], Parts]:
+    async def _called_with(self, kind: str, value: Any, name: str, root: int | None) -> tuple[list[Told], Parts]:
         declared = type(value)
         mine = [bytes_of(_contiguous(value))] if is_array(value) else encode(value, declared)
         what = values.shape_of(value) if is_array(value) else values.name_of(declared)
         return await self._agree(kind, _named(name, what, "" if root is None else f"root={root}"), [mine]), mine
 
-    async def _fold_all(self, value: Any, mine: Parts, told: list[Call], op: Reduction, root: int | None) -> Any:
+    async def _fold_all(self, value: Any, mine: Parts, told: list[Told], op: Reduction, root: int | None) -> Any:
         found = await self._gathered(mine, told, root)
         return None if found is None else fold(op, [_like(value, parts) for parts in found])
 
@@ -196,6 +195,7 @@ class Collectives:
         return result
 
 
+@functools.lru_cache(256)
 def _named(*words: str) -> str:
     return ", ".join(filter(None, words))
 

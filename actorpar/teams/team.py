@@ -191,7 +191,7 @@ class Team(Generic[T]):
         if self._mesh.left:
             raise InvalidCall(f"{self.name}: member {self.rank} has left")
         self._called += 1
-        begin: Callable[[], Awaitable[Any]] = functools.partial(collective, *args)
+        begin: Callable[[], Awaitable[Any]]
         if self._collectives.engine.is_quick and self._driver is None:
             try:
                 begun = _Begun(collective(*args))
@@ -201,6 +201,8 @@ class Team(Generic[T]):
                 self._mesh.fail(error)
                 raise
             begin = lambda: begun  # noqa: E731
+        else:
+            begin = functools.partial(collective, *args)
         queue = run_queue()
         answer = queue.loop.create_future()
         self._waiting.append((begin, kind, answer))

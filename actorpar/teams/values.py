@@ -7,6 +7,7 @@ Invariants
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,12 @@ def is_array(value: Any) -> bool:
 
 def shape_of(array: Any) -> str:
     """What members compare of their arrays where these are reduced."""
-    return f"array of {array.dtype.str} {tuple(array.shape)}"
+    return _shape_of(array.dtype.str, array.shape)
+
+
+@functools.lru_cache(256)
+def _shape_of(dtype: str, shape: tuple[int, ...]) -> str:
+    return f"array of {dtype} {shape}"
 
 
 def bytes_of(array: Any) -> memoryview:

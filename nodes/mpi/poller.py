@@ -50,6 +50,13 @@ PAUSE: Final = 1e-3
 LONG_PAUSE: Final = 10e-3
 
 
+def passed(pending: list[Any]) -> bool:
+    """Take out what is over, from the end. True: nothing is left."""
+    while pending and pending[-1].Test():
+        pending.pop()
+    return not pending
+
+
 class Awaited:
     """Messages by tag that somebody waits for: `done` once all have left and come."""
 
@@ -62,10 +69,7 @@ class Awaited:
 
     def look(self) -> bool:
         """True once nothing is under way."""
-        for waits in (self._receives, self._sends):
-            while waits and waits[-1].Test():
-                waits.pop()
-        if self._receives or self._sends:
+        if not (passed(self._receives) and passed(self._sends)):
             return False
         if not self.done.done():
             self.done.set_result(None)
@@ -159,12 +163,14 @@ class Poller:
         (self.far if rank in self.far else self.bells).ring(rank)
         return pending
 
+    def have_passed(self, sends: list[Pending], receives: list[Cancellable]) -> bool:
+        """Look some times whether what was begun has left and come: mostly it soon has. What has is taken out."""
+        looks = EAGER_LOOKS if self.spin else 1
+        return any(passed(receives) and passed(sends) for _ in range(looks))
+
     def await_all(self, sends: list[Pending], receives: list[Cancellable]) -> Awaited:
-        """Wait for what was begun. Some turns are looked at at once: most have come by then."""
+        """Wait for what was begun."""
         awaited = Awaited(sends, receives, self._loop.create_future())
-        for _ in range(EAGER_LOOKS if self.spin else 1):
-            if awaited.look():
-                return awaited
         self._awaited.append(awaited)
         self.wake()
         return awaited
