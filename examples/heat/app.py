@@ -28,10 +28,9 @@ from problem import Problem
 from tile import SIDES, Part, tile
 
 import actorpar as ap
-from actorpar.teams.cartesian import Cartesian
 
 
-def wire(grid: Cartesian) -> list[tuple[dict[str, ap.Sender[Field]], dict[str, ap.Receiver[Field]]]]:
+def wire(grid: ap.Cartesian) -> list[tuple[dict[str, ap.Sender[Field]], dict[str, ap.Receiver[Field]]]]:
     """A channel for each edge that somebody needs: of each tile the ends to and of its neighbours, by their side.
 
     Two edges have room in it: with one, a tile could not send the next before it had heard that the last was received.
@@ -47,21 +46,22 @@ def wire(grid: Cartesian) -> list[tuple[dict[str, ap.Sender[Field]], dict[str, a
 
 async def run_tiles(system: ap.ActorSystem, problem: Problem, kept: Checkpoints, show: Callable[[int], None]) -> None:
     """Run tiles from the last checkpoint on, to the end. NodeDown: a node was lost, and nobody runs any more."""
-    nodes = system.nodes or (None,)
-    grid = problem.grid(len(nodes))
+    nodes = system.nodes
+    grid = problem.grid(len(nodes) or 1)
+    places: list[Any] = ap.place(grid, nodes) if nodes else [None] * grid.size
 
     async def follow(node: Any, *arguments: Any) -> None:
         """Run a tile there, to its end: who awaits it at once is told of its failure, and not the system."""
         await (await system.spawn(tile, *arguments, on=node))
 
-    names = ", ".join(f"{node.name} (pid {node.pid})" if node else "this process" for node in nodes)
+    names = ", ".join(f"{node.name} (pid {node.pid})" for node in nodes) or "this process"
     print(f"{grid.dims[0]} x {grid.dims[1]} tiles from step {kept.step} on, on {names}", file=sys.stderr, flush=True)
     parts_tx, parts_rx = ap.open_channel[Part](grid.size)
     steps = (kept.step, problem.steps, problem.every)
     async with parts_rx, ap.ProcessGroup("tiles") as tiles:
         with parts_tx:
             for rank, (block, (to, of)) in enumerate(zip(kept.blocks(grid), wire(grid), strict=True)):
-                tiles.spawn(follow, nodes[rank % len(nodes)], rank, block, steps, to, of, parts_tx.clone())
+                tiles.spawn(follow, places[rank], rank, block, steps, to, of, parts_tx.clone())
         try:
             async for part in parts_rx:
                 if kept.add(part):

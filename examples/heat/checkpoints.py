@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from plate import Field
 from tile import Part
 
-from actorpar.teams.cartesian import Cartesian
+import actorpar as ap
 
 
 class Checkpoints:
@@ -14,10 +14,10 @@ class Checkpoints:
     def __init__(self, field: Field) -> None:
         self.step = 0
         self.field = field
-        self._grid = Cartesian((1, 1))
+        self._grid = ap.Cartesian((1, 1))
         self._waiting: dict[int, list[Part]] = {}
 
-    def blocks(self, grid: Cartesian) -> Iterator[Field]:
+    def blocks(self, grid: ap.Cartesian) -> Iterator[Field]:
         """Of each tile of a grid that begins here, its cells and one ring around them; parts are of that grid now."""
         self._grid = grid
         self._waiting.clear()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from plate import Field
 
 import actorpar as ap
-from actorpar.teams.cartesian import Cartesian, balanced_dims
 
 
 class BadProblem(ap.ActorparError):
@@ -39,16 +38,16 @@ class Problem:
                 raise BadProblem(f"HEAT_{name.upper()} is a whole number, not {text!r}")
         return Problem(**{name: int(text) for name, text in told.items()})
 
-    def grid(self, nodes: int) -> Cartesian:
+    def grid(self, nodes: int) -> ap.Cartesian:
         """The grid of the tiles: one for each node, or as many as there are cells for, or as was asked. BadProblem."""
         inner = (self.rows - 2, self.columns - 2)
         for size in [self.tiles] if self.tiles else range(nodes, 0, -1):
-            grid = Cartesian(balanced_dims(size, 2))
+            grid = ap.Cartesian(ap.balanced_dims(size, 2))
             if grid.dims[0] <= inner[0] and grid.dims[1] <= inner[1]:
                 return grid
         raise BadProblem(
             f"HEAT_TILES is {self.tiles}, and inside its rim the plate has {inner[0]} x {inner[1]} cells, too few for "
-            f"{' x '.join(map(str, balanced_dims(self.tiles, 2)))} tiles: ask for fewer, or for a larger plate"
+            f"{' x '.join(map(str, ap.balanced_dims(self.tiles, 2)))} tiles: ask for fewer, or for a larger plate"
         )
 
     def told(self, field: Field) -> str:
