@@ -15,8 +15,9 @@ import pytest
 
 import actorpar as ap
 from actorpar.bench import add_arguments
+from tests.mpi.lanes import LANES
 
-from . import across, links, record, report
+from . import across, links, ranks, record, report
 from .cases import BOTH_LOOPS, DEFAULT, NO_LOOP, UVLOOP, Case, Group
 from .catalogue import every_group, matching
 from .goals import GOALS, judge
@@ -41,6 +42,9 @@ OUTSIDE = {
     "pool, overhead",
 }
 LINKS = [*links.groups(), *across.groups()]
+RANKS = ranks.groups()
+#: Of ranks, what is run each time: the others take seconds to start, or to idle.
+QUICK_RANKS = {"ranks, mpich, latency", "ranks, mpich, one way", "ranks, mpich, 64 KiB", "ranks, mpich, allreduce"}
 
 
 def run_tiny(group: Group, loop: str) -> Result:
@@ -79,7 +83,22 @@ def test_every_case_of_what_joins_processes_moves_all_its_items(group: Group) ->
 
 
 def test_every_group_is_run_here() -> None:
-    assert {group.name for group in every_group()} == {group.name for group in (*IN_PROCESS, *LINKS)} | OUTSIDE
+    assert {group.name for group in every_group()} == {group.name for group in (*IN_PROCESS, *LINKS, *RANKS)} | OUTSIDE
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        pytest.param(group, marks=() if group.name in QUICK_RANKS else pytest.mark.slow, id=group.name)
+        for group in RANKS
+    ],
+)
+def test_every_contestant_among_ranks_does_what_it_is_told(group: Group) -> None:
+    LANES[group.name.split(", ")[1]].require()
+    result = Result(group, NO_LOOP, 64)
+    alternate(group, NO_LOOP, 1, 64, result.add)
+    assert result.failed == {}
+    assert set(result.samples) == {case.name for case in group.cases} - set(result.absent)
 
 
 def test_a_case_without_a_compiler_is_left_out_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
