@@ -45,6 +45,7 @@ def _hub_of(cell: Cell, going: Departure) -> Hub:
         if going.node.references is not None:
             raise ActorError(f"{cell!r}: another system of this process has the node; pass references of one system")
         system.remote = Hub(system, going.node, ())
+        system.remote.begin()
     return system.remote
 
 
