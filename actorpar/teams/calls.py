@@ -44,12 +44,9 @@ class Told(NamedTuple):
     """The call of one member, and what came with it."""
 
     call: Call
+    #: The parts of all its values, one behind the other, if they are small.
     values: memoryview
-
-    @property
-    def is_small(self) -> bool:
-        """True if the values have come with it."""
-        return self.call.is_small
+    is_small: bool
 
     def parts(self, place: int = 0) -> list[memoryview]:
         """The parts of one of the values, as memory of this member."""
@@ -83,7 +80,8 @@ def unpack(team: str, records: Sequence[bytes]) -> list[Told]:
     head = first[:end]
     if all(record.startswith(head) for record in records):
         call = _decode(head[_LENGTH:])
-        return [Told(call, memoryview(record)[end:]) for record in records]
+        small = call.is_small
+        return [Told(call, memoryview(record)[end:], small) for record in records]
     told = [_told(record) for record in records]
     _check(team, [each.call for each in told])
     return told
@@ -91,7 +89,8 @@ def unpack(team: str, records: Sequence[bytes]) -> list[Told]:
 
 def _told(record: bytes) -> Told:
     end = _LENGTH + int.from_bytes(record[:_LENGTH], "little")
-    return Told(_decode(record[_LENGTH:end]), memoryview(record)[end:])
+    call = _decode(record[_LENGTH:end])
+    return Told(call, memoryview(record)[end:], call.is_small)
 
 
 def _check(team: str, calls: Sequence[Call]) -> None:

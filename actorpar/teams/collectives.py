@@ -66,7 +66,7 @@ class Collectives:
     def _check_types(self, kind: str, told: list[Told], root: int) -> None:
         """What the root gives must be what the others have said they want."""
         given = told[root].call.of
-        for member, (call, _) in enumerate(told):
+        for member, (call, *_) in enumerate(told):
             if call.of and call.of != given:
                 raise TeamMismatch(
                     f"{self._name}: in {kind} the root, member {root}, gives {given}, and member {member} "
@@ -127,29 +127,39 @@ class Collectives:
 
     async def reduce(self, value: Any, op: Reduction, name: str, root: int | None, out: Any) -> Any:
         """To one member, or to all."""
-        kind = "allreduce" if root is None else "reduce"
-        told, mine = await self._called_with(kind, value, name, root)
-        if not is_array(value) or told[0].is_small:  # of arrays all have as many bytes
-            return _given(await self._fold_all(value, mine, told, op, root), out)
-        return await self._reduce_slices(value, op, root, out)
+        kind, where = ("allreduce", "") if root is None else ("reduce", f"root={root}")
+        if not is_array(value):
+            found = await self._values(kind, value, name, where, root)
+            return None if found is None else fold(op, found)
+        told = await self._arrays(kind, value, name, where)
+        if not told[0].is_small:  # all have as many bytes
+            return await self._reduce_slices(value, op, root, out)
+        if root not in (None, self._rank):
+            return None
+        found = fold(op, _small_arrays(value, told))
+        return _own(found) if out is None else _into(out, found)
 
     async def scan(self, value: Any, op: Reduction, name: str) -> Any:
-        told, mine = await self._called_with("scan", value, name, None)
-        if not is_array(value) or told[0].is_small:  # of arrays all have as many bytes
-            found = await self._gathered(mine, told, None)
+        if not is_array(value):
+            found = await self._values("scan", value, name, "", None)
             assert found is not None
-            return fold(op, [_like(value, parts) for parts in found[: self._rank + 1]])
-        return await self._scan_slices(value, op)
+            return fold(op, found[: self._rank + 1])
+        told = await self._arrays("scan", value, name, "")
+        if not told[0].is_small:
+            return await self._scan_slices(value, op)
+        return _own(fold(op, _small_arrays(value, told[: self._rank + 1])))
 
-    async def _called_with(self, kind: str, value: Any, name: str, root: int | None) -> tuple[list[Told], Parts]:
+    async def _values(self, kind: str, value: Any, name: str, where: str, root: int | None) -> list[Any] | None:
+        """The values of all, which have one type."""
         declared = type(value)
-        mine = [bytes_of(_contiguous(value))] if is_array(value) else encode(value, declared)
-        what = values.shape_of(value) if is_array(value) else values.name_of(declared)
-        return await self._agree(kind, _named(name, what, "" if root is None else f"root={root}"), [mine]), mine
-
-    async def _fold_all(self, value: Any, mine: Parts, told: list[Told], op: Reduction, root: int | None) -> Any:
+        mine = encode(value, declared)
+        told = await self._agree(kind, _named(name, values.name_of(declared), where), [mine])
         found = await self._gathered(mine, told, root)
-        return None if found is None else fold(op, [_like(value, parts) for parts in found])
+        return None if found is None else [decode(parts, declared) for parts in found]
+
+    async def _arrays(self, kind: str, value: Any, name: str, where: str) -> list[Told]:
+        """What all have told, whose arrays have one shape and dtype."""
+        return await self._agree(kind, _named(name, values.shape_of(value), where), [[bytes_of(_contiguous(value))]])
 
     async def _slices(self, value: Any) -> tuple[list[Any], list[Any]]:
         """Of an array that all have: this member's slices for each member, and each member's slice for this one."""
@@ -212,9 +222,16 @@ def _array(part: memoryview, dtype: Any) -> Any:
     return numpy.frombuffer(part, dtype)
 
 
-def _like(value: Any, parts: Parts) -> Any:
-    """A value of another member, of the type and shape of this one."""
-    return _array(parts[0], value.dtype).reshape(value.shape) if is_array(value) else decode(parts, type(value))
+def _small_arrays(value: Any, told: Sequence[Told]) -> list[Any]:
+    """The arrays that have come with the records, of the shape of this one; they can only be read."""
+    import numpy
+
+    return [numpy.frombuffer(each.values, value.dtype).reshape(value.shape) for each in told]
+
+
+def _own(array: Any) -> Any:
+    """The array, in memory that is nobody else's."""
+    return array if array.flags.owndata else array.copy()
 
 
 def _into(out: Any, found: Any) -> Any:
@@ -223,7 +240,3 @@ def _into(out: Any, found: Any) -> Any:
     if found.ctypes.data != out.ctypes.data:
         out[...] = found
     return out
-
-
-def _given(found: Any, out: Any) -> Any:
-    return found if found is None or out is None else _into(out, found)

@@ -40,7 +40,7 @@ REST: Final = 0.05
 LOOKS: Final = 20
 TAKES: Final = 4
 #: Looks at messages by tag when they are begun: as long as the other side takes to begin its own, more or less.
-EAGER_LOOKS: Final = 60
+EAGER_LOOKS: Final = 100
 #: Seconds between two looks from which others had the loop.
 GAP: Final = 3e-6
 #: Seconds without progress after which what stands here is looked at every PAUSE seconds only, and less the longer it
