@@ -7,7 +7,7 @@ import contextlib
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ CROWDED = "4 ranks on 2 cores, 64 B"
 ROUTES = ("socket", "auto", "mpi")
 C_PROGRAM = Path(__file__).with_name("mpi_ping_pong.c")
 
-#: The jobs of the group that runs, by their routes.
-_running: dict[str, "Job"] = {}
+#: The job of the group that runs.
+_running: list["Job"] = []
 
 
 Around = Callable[[int], contextlib.AbstractContextManager[None]]
@@ -76,21 +76,37 @@ class Job:
             raise
 
 
-def _jobs(lane: Lane, ranks: int = 2, routes: Sequence[str] = ("mpi",)) -> Around:
+def _job(lane: Lane) -> Around:
+    """Two ranks for all contestants of a group."""
+
     @contextlib.contextmanager
     def around(items: int) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            for route in routes:
-                job = _running[route] = Job(lane, ranks, route)
-                stack.callback(job.close)
+        _running.append(Job(lane, 2, "mpi"))
+        try:
             yield
+        finally:
+            _running.pop().close()
 
     return around
 
 
-def _told(what: str, route: str = "mpi") -> Trial:
+def _told(what: str) -> Trial:
     def trial(items: int, loop_factory: LoopFactory) -> Sample:
-        each = _running[route].measure(what, items)
+        each = _running[-1].measure(what, items)
+        return Sample(items, each * items, each * items, each)
+
+    return trial
+
+
+def _crowded(lane: Lane, route: str) -> Trial:
+    """A job for each sample: ranks that wait for their turn would spin on the cores of those that have it."""
+
+    def trial(items: int, loop_factory: LoopFactory) -> Sample:
+        job = Job(lane, 4, route)
+        try:
+            each = job.measure("latency: actorpar, channel", items)
+        finally:
+            job.close()
         return Sample(items, each * items, each * items, each)
 
     return trial
@@ -118,18 +134,17 @@ def groups() -> list[Group]:
             if shape == "latency":
                 cases.append(Case("C", _in_c(lane)))
             group = f"ranks, {name}, {shape}"
-            found.append(Group(group, what, items, tuple(cases), "us", least=64, loops=(NO_LOOP,), around=_jobs(lane)))
+            found.append(Group(group, what, items, tuple(cases), "us", least=64, loops=(NO_LOOP,), around=_job(lane)))
         found.append(
             Group(
                 f"ranks, {name}, idle", "the share of a core that an idle rank takes, in millionths", 1,
-                (Case("actorpar", _told("idle: actorpar")),), "us", loops=(NO_LOOP,), around=_jobs(lane),
+                (Case("actorpar", _told("idle: actorpar")),), "us", loops=(NO_LOOP,), around=_job(lane),
             )
         )  # fmt: skip
         found.append(
             Group(
                 f"ranks, {name}, {CROWDED}", "two pairs at once, typed channels; each way", 1_000,
-                tuple(Case(f"actorpar, {route}", _told("latency: actorpar, channel", route)) for route in ROUTES),
-                "us", loops=(NO_LOOP,), around=_jobs(lane, 4, ROUTES),
+                tuple(Case(f"actorpar, {route}", _crowded(lane, route)) for route in ROUTES), "us", loops=(NO_LOOP,),
             )
         )  # fmt: skip
     return found
