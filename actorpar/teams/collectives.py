@@ -31,9 +31,9 @@ class Collectives:
 
     async def _agree(self, kind: str, alike: str, mine: Sequence[Parts] = (), of: str = "") -> list[Told]:
         """Call a collective, and hear what the others have called."""
-        record = calls.pack(Call(self._number, kind, alike, [], of), mine)
-        self._number += 1
-        return calls.unpack(self._name, await self.engine.agree(record))
+        records = await self.engine.agree(calls.pack(Call(self._number, kind, alike, [], of), mine))
+        self._number += 1  # not of a call that was refused before anything was sent
+        return calls.unpack(self._name, records)
 
     async def places(self, mine: tuple[str, int]) -> list[tuple[str, int]]:
         """Where all members are. It is no call: what they do call is compared when they do."""
