@@ -23,6 +23,13 @@ LIMIT = 30.0
 GONE = 5.0
 
 
+def _code(code: int, errors: str) -> int:
+    """The exit code of a job. MPICH's launcher tells 9 now and then for a job that a rank has ended with another code:
+    when it sees first the end of a rank that it has killed for that. What it prints is the code of the rank."""
+    asked = re.search(r"application called MPI_Abort\(comm=\w+, (\d+)\)", errors)
+    return int(asked[1]) if code == 9 and asked is not None else code
+
+
 class Jobs:
     """Starts jobs whose processes can be found, and whose temporary folder is their own."""
 
@@ -52,7 +59,7 @@ class Jobs:
             for process in alive:
                 os.kill(process, signal.SIGKILL)
         assert alive == [], "processes of the job are left"
-        return subprocess.CompletedProcess(job.args, job.returncode, out, errors)
+        return subprocess.CompletedProcess(job.args, _code(job.returncode, errors), out, errors)
 
     def run(self, ranks: int, function: str, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a function of the program on so many ranks."""
