@@ -173,12 +173,13 @@ def test_mpi_that_was_begun_before_is_used_and_left_to_who_has_begun_it(mpich: J
 
 # -- how they end
 
-#: How a rank fails -> the exit code under MPICH and Open MPI, and what the job says.
+#: How a rank fails -> the exit codes under MPICH and Open MPI, and what the job says. Of a rank that just leaves
+#: MPICH's launcher tells the code, or 9, if it sees first the end of the other one, which it has killed for that.
 DEATHS = {
-    "killed": (9, 137, ""),
-    "left": (3, 3, ""),
-    "asked": (5, 5, "has called sys.exit(5), and the job ends"),
-    "raises": (1, 1, "ValueError: of the program, at rank"),
+    "killed": ({9}, {137}, ""),
+    "left": ({3, 9}, {3}, ""),
+    "asked": ({5}, {5}, "has called sys.exit(5), and the job ends"),
+    "raises": ({1}, {1}, "ValueError: of the program, at rank"),
 }
 
 
@@ -188,7 +189,7 @@ def test_a_rank_that_fails_ends_the_job_with_its_exit_code(jobs: Jobs, fault: st
     for rank in (0, 1) if jobs.lane.name == "mpich" else (1,):  # Open MPI takes its time
         done = jobs.run(2, "one_fails", "--spmd", FAULT=fault, RANK=str(rank))
         assert f"rank {rank} fails" in done.stdout
-        assert done.returncode == (under_mpich if jobs.lane.name == "mpich" else under_openmpi), done.stderr
+        assert done.returncode in (under_mpich if jobs.lane.name == "mpich" else under_openmpi), done.stderr
         assert text in done.stderr
         assert ("Traceback" in done.stderr) is (fault == "raises")
 
