@@ -192,7 +192,7 @@ class Ranks:
         together = await self.poller.close(0.0 if self.lost else END)
         self._listener.close()
         (self.folder / f"link-{self.world.rank}").unlink(missing_ok=True)
-        if self.lost:  # they have left theirs
+        if self.lost or self.supervised:  # who was lost has left files, and all are linked by sockets that stand
             shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # the last one does it
             self.folder.rmdir()
