@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..channels.errors import ActorparError
 from ..nodes.errors import Fenced, KeyRefused
@@ -16,6 +16,9 @@ from ..nodes.protocol.handshake import NAME
 from ..nodes.protocol.liveness import DOWN_AFTER
 from ..running import run
 from .application import Application
+
+#: The label of the nodes, and of the ranks, that the launcher has started to serve.
+WORKER: Final = "worker"
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

@@ -29,12 +29,10 @@ from ..remote import runtime
 from ..running import run_or
 from . import cores
 from .application import AppError, Application
+from .options import WORKER
 from .serving import serve
 
 logger = logging.getLogger("actorpar.launch")
-
-#: The label of the ranks that serve.
-WORKER = "worker"
 
 
 def main(options: argparse.Namespace) -> int:
@@ -42,6 +40,7 @@ def main(options: argparse.Namespace) -> int:
     for stream in (sys.stdout, sys.stderr):  # through the launcher's pipes, where lines of ranks must not mix
         stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
     try:
+        _check(options)
         world = mpi.start(os.environ)
         if options.supervised and not survives(os.environ, world.library):
             raise MpiError(
@@ -57,6 +56,17 @@ def main(options: argparse.Namespace) -> int:
     except SystemExit as end:  # of 0, or after SIGTERM: all others end the job
         return int(end.code or 0)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """MpiError for what the launcher of the ranks has decided already."""
+    names = ("name", "listen", "join", "key", "nodes", "config")
+    given = [f"--{name}" for name in names if getattr(options, name)]
+    if given:
+        raise MpiError(
+            f"{', '.join(given)} cannot be given to ranks of MPI: their launcher says how many there are, and they are "
+            "linked and named by their ranks"
+        )
 
 
 def _end_job(world: mpi.World, failure: BaseException) -> None:

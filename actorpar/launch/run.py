@@ -22,11 +22,8 @@ from .application import Application
 from .children import Children
 from .hosts import Hosts
 from .mpiexec import start_ranks
-from .options import add_common, count, make_node, run_to_code
+from .options import WORKER, add_common, count, make_node, run_to_code
 from .output import Output
-
-#: The label of the nodes that are started on this host.
-WORKER = "worker"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

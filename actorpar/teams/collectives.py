@@ -14,7 +14,7 @@ import msgspec
 from . import calls, values
 from .calls import Call, Told
 from .engine import Engine, Parts
-from .errors import TeamMismatch
+from .errors import InvalidCall, TeamMismatch
 from .ops import Reduction, fold, prefixes
 from .values import bytes_of, decode, encode, is_array
 
@@ -84,14 +84,20 @@ class Collectives:
         came = await self.engine.exchange(dict(enumerate(mine)), sizes, {})
         return decode(came[root], declared)
 
-    async def gather(self, value: Any, root: int | None, declared: Any) -> list[Any] | None:
-        """To one member, or to all."""
+    async def collect(self, kind: str, alike: str, value: Any, declared: Any, root: int | None = None) -> Any:
+        """The values of all, which have one type: at the root (None elsewhere), or at all if there is none."""
         mine = encode(value, declared)
-        kind = "allgather" if root is None else "gather"
-        alike = _named(("" if root is None else f"root={root}"), values.name_of(declared))
         told = await self._agree(kind, alike, [mine])
         found = await self._gathered(mine, told, root)
         return None if found is None else [decode(parts, declared) for parts in found]
+
+    async def gather(self, value: Any, root: int | None, declared: Any) -> list[Any] | None:
+        """To one member, or to all."""
+        kind, where = ("allgather", "") if root is None else ("gather", f"root={root}")
+        found: list[Any] | None = await self.collect(
+            kind, _named(where, values.name_of(declared)), value, declared, root
+        )
+        return found
 
     async def _gathered(self, mine: Parts, told: list[Told], root: int | None) -> list[Parts] | None:
         """The parts of all members, at the root or everywhere; only of those that are large something follows."""
@@ -104,14 +110,6 @@ class Collectives:
         if not wants:
             return None
         return [came[member] if member in large else each.parts() for member, each in enumerate(told)]
-
-    async def tell(self, kind: str, alike: str, value: Any, declared: Any) -> list[Any]:
-        """What each member says, of anything that all of them do."""
-        mine = encode(value, declared)
-        told = await self._agree(kind, alike, [mine])
-        found = await self._gathered(mine, told, None)
-        assert found is not None
-        return [decode(parts, declared) for parts in found]
 
     async def alltoall(self, given: Sequence[Any], declared: Any) -> list[Any]:
         mine = [encode(value, declared) for value in given]
@@ -129,7 +127,8 @@ class Collectives:
         """To one member, or to all."""
         kind, where = ("allreduce", "") if root is None else ("reduce", f"root={root}")
         if not is_array(value):
-            found = await self._values(kind, value, name, where, root)
+            alike = _named(name, values.name_of(type(value)), where)
+            found = await self.collect(kind, alike, value, type(value), root)
             return None if found is None else fold(op, found)
         told = await self._arrays(kind, value, name, where)
         if not told[0].is_small:  # all have as many bytes
@@ -141,24 +140,17 @@ class Collectives:
 
     async def scan(self, value: Any, op: Reduction, name: str) -> Any:
         if not is_array(value):
-            found = await self._values("scan", value, name, "", None)
-            assert found is not None
+            found = await self.collect("scan", _named(name, values.name_of(type(value))), value, type(value))
             return fold(op, found[: self._rank + 1])
         told = await self._arrays("scan", value, name, "")
         if not told[0].is_small:
             return await self._scan_slices(value, op)
         return _own(fold(op, _small_arrays(value, told[: self._rank + 1])))
 
-    async def _values(self, kind: str, value: Any, name: str, where: str, root: int | None) -> list[Any] | None:
-        """The values of all, which have one type."""
-        declared = type(value)
-        mine = encode(value, declared)
-        told = await self._agree(kind, _named(name, values.name_of(declared), where), [mine])
-        found = await self._gathered(mine, told, root)
-        return None if found is None else [decode(parts, declared) for parts in found]
-
     async def _arrays(self, kind: str, value: Any, name: str, where: str) -> list[Told]:
         """What all have told, whose arrays have one shape and dtype."""
+        if value.dtype.hasobject:
+            raise InvalidCall(f"{kind} of an array of {value.dtype}: only arrays of plain numbers are reduced")
         return await self._agree(kind, _named(name, values.shape_of(value), where), [[bytes_of(_contiguous(value))]])
 
     async def _slices(self, value: Any) -> tuple[list[Any], list[Any]]:
@@ -179,28 +171,29 @@ class Collectives:
         folded = numpy.ascontiguousarray(fold(op, theirs), value.dtype)
         wants = root is None or root == self._rank
         result = (numpy.empty_like(value, order="C") if out is None else out) if wants else None
-        into: dict[int, Parts] = {}
-        if result is not None:
-            places = numpy.array_split(result.reshape(-1), self._size)
-            into = {member: [bytes_of(place)] for member, place in enumerate(places)}
-        sizes = {member: [part.nbytes] for member, part in enumerate(mine)} if wants else {}
         takers = range(self._size) if root is None else (root,)
-        slices: dict[int, Parts] = {taker: [bytes_of(folded)] for taker in takers}
-        await self.engine.exchange(slices, sizes, into)
-        return result
+        return await self._put_together(mine, {taker: [bytes_of(folded)] for taker in takers}, result)
 
     async def _scan_slices(self, value: Any, op: Reduction) -> Any:
         import numpy
 
         mine, theirs = await self._slices(value)
-        out = {
+        out: dict[int, Parts] = {
             member: [bytes_of(numpy.ascontiguousarray(prefix, value.dtype))]
             for member, prefix in enumerate(prefixes(op, theirs))
         }
-        result = numpy.empty_like(value, order="C")
-        places = numpy.array_split(result.reshape(-1), self._size)
-        into: dict[int, Parts] = {member: [bytes_of(place)] for member, place in enumerate(places)}
-        sizes = {member: [part.nbytes] for member, part in enumerate(mine)}
+        return await self._put_together(mine, out, numpy.empty_like(value, order="C"))
+
+    async def _put_together(self, mine: Sequence[Any], out: dict[int, Parts], result: Any) -> Any:
+        """Give slices away, and receive those of `result` where they belong; None: this member gets none."""
+        import numpy
+
+        into: dict[int, Parts] = {}
+        sizes: dict[int, list[int]] = {}
+        if result is not None:
+            places = numpy.array_split(result.reshape(-1), self._size)
+            into = {member: [bytes_of(place)] for member, place in enumerate(places)}
+            sizes = {member: [part.nbytes] for member, part in enumerate(mine)}
         await self.engine.exchange(out, sizes, into)
         return result
 

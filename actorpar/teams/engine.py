@@ -8,7 +8,7 @@ what is small has travelled already. What is large follows by `exchange` or `spr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from .mesh import Mesh
 
@@ -88,9 +88,9 @@ class Channels:
         taken: dict[int, list[memoryview]] = {}
         for source in sizes:
             if source == self._rank:
-                taken[source] = _own([part.toreadonly() for part in out[source]], into.get(source, ()))
+                taken[source] = own([part.toreadonly() for part in out[source]], into.get(source, ()))
                 continue
-            taken[source] = _own(await self._receive(source), into.get(source, ()))
+            taken[source] = own(await self._receive(source), into.get(source, ()))
             await self._send(source, [])
         for to in out:
             if to != self._rank:
@@ -98,36 +98,35 @@ class Channels:
         return taken
 
     async def spread(self, root: int, parts: Parts, sizes: Sequence[int], into: Parts) -> list[memoryview]:
-        place = (self._rank - root) % self._size
-        mine = list(parts)
-        bit = 1
-        while bit < self._size and not place & bit:
-            bit <<= 1
-        parent = (place - bit + root) % self._size
-        if place:
-            mine = _own(await self._receive(parent), into)
-        children = []
-        while bit := bit >> 1:
-            if place + bit < self._size:
-                children.append((place + bit + root) % self._size)
+        parent, children = tree(self._rank, root, self._size)
+        mine = list(parts) if parent is None else own(await self._receive(parent), into)
         for child in children:
             await self._send(child, [part.toreadonly() for part in mine])
-        if place:
+        if parent is not None:
             await self._send(parent, [])
         for child in children:
             await self._receive(child)
         return mine
 
 
-def _own(parts: Parts, into: Parts) -> list[memoryview]:
+def tree(rank: int, root: int, size: int) -> tuple[int | None, list[int]]:
+    """In the binomial tree below `root`: from whom a member gets, None at the root, and to whom it gives."""
+    place = (rank - root) % size
+    bit = 1
+    while bit < size and not place & bit:
+        bit <<= 1
+    parent = (place - bit + root) % size if place else None
+    children = []
+    while bit := bit >> 1:
+        if place + bit < size:
+            children.append((place + bit + root) % size)
+    return parent, children
+
+
+def own(parts: Parts, into: Parts = ()) -> list[memoryview]:
     """What came, in memory of this member: a part that another one still has is read only."""
     if into:
         for place, part in zip(into, parts, strict=True):
             place[:] = part
         return list(into)
     return [memoryview(bytearray(part)) if part.readonly else part for part in parts]
-
-
-def empty(sizes: Sequence[int]) -> list[Any]:
-    """Memory for parts of these sizes."""
-    return [memoryview(bytearray(size)) for size in sizes]

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from ..channels.opening import open_channel
 from . import values
 from .cartesian import Cartesian
+from .engine import own
 from .errors import InvalidCall, InvalidTopology, TeamMismatch
-from .team import Team
+from .team import Team, common_type
 
 if TYPE_CHECKING:
     from ..channels.receiver import Receiver
@@ -62,43 +63,44 @@ class Neighbourhood(Team[T]):
     async def exchange(self, given: Sequence[V], *, of: type[V] | None = None) -> list[V]:
         """Give one value to each destination; what the sources have given to this member, in their order.
 
-        Only neighbours wait for each other. Their types must be the same; TeamMismatch.
+        Only neighbours wait for each other. Their types must be the same; TeamMismatch. A member that only gets says by
+        `of` which type it wants, or gets what comes.
         """
         mine = list(given)
         if len(mine) != len(self.destinations):
             wanted = len(self.destinations)
             raise InvalidCall(f"{self.name}: exchange takes a value for each of {wanted} destinations, not {len(mine)}")
-        declared = values.type_of(mine[0] if mine else None, of)
+        declared = common_type(mine, of) if mine or of is not None else Any
         return cast("list[V]", await self._call(self._exchange, "exchange", mine, declared))
 
     async def _exchange(self, mine: list[Any], declared: Any) -> list[Any]:
         tag = f"{self.name}: exchange"
         name = values.name_of(declared)
         head = memoryview(name.encode())
-        own: list[list[memoryview]] = []
-        for destination, value in zip(self.destinations, mine, strict=True):
-            parts = [head, *(part.toreadonly() for part in values.encode(value, declared))]
+        # Nobody says when he has taken his part, and ours may change as soon as this returns: copies go.
+        given = [[head, *(memoryview(bytearray(part)) for part in values.encode(value, declared))] for value in mine]
+        to_itself: list[list[memoryview]] = []
+        for destination, parts in zip(self.destinations, given, strict=True):
             if destination.rank == self.rank:
-                own.append(parts)
+                to_itself.append(parts)
             else:
                 await self._mesh.send(self.members[destination.rank], tag, parts)
         found = []
         for source in self.sources:
             here = source.rank == self.rank
-            parts = own.pop(0) if here else await self._mesh.receive(self.members[source.rank], tag)
+            parts = to_itself.pop(0) if here else await self._mesh.receive(self.members[source.rank], tag)
             theirs = bytes(parts[0]).decode()
-            if theirs != name:
+            if theirs != name and (self.destinations or declared is not Any):
                 raise TeamMismatch(
                     f"{self.name}: in exchange member {source.rank} gives {theirs}, and member {self.rank} wants {name}"
                 )
-            copies = [memoryview(bytearray(part)) if part.readonly else part for part in parts[1:]]
-            found.append(values.decode(copies, declared))
+            found.append(values.decode(own(parts[1:]), declared))
         return found
 
     async def _lay(self, sources: Sequence[int], destinations: Sequence[int], numbers: Sequence[int],
                    wanted: Sequence[int], capacity: float) -> None:  # fmt: skip
         """Open a channel for each source, and give its sending end to that one, by its number there."""
-        declared = self._item
+        declared = self._mesh.item
         mesh, found = self._mesh, []
         for source, number in zip(sources, numbers, strict=True):
             tx, rx = open_channel[declared](capacity, name=f"{self.name}: {source} to {self.rank}")  # type: ignore[valid-type]
@@ -108,10 +110,6 @@ class Neighbourhood(Team[T]):
         self.destinations = tuple(
             [Destination(rank, await mesh.handed(self.name, n)) for rank, n in zip(destinations, wanted, strict=True)]
         )
-
-    @property
-    def _item(self) -> Any:
-        return self._mesh.item
 
     def close_neighbours(self) -> None:
         """Close the ends of all channels to and from neighbours."""

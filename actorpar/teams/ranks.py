@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ..channels.runqueue import run_queue
-from .engine import Parts
+from .engine import Parts, tree
 from .errors import InvalidCall, TeamBroken
 from .mesh import GRACE, Mesh
 
@@ -32,10 +32,10 @@ PIECE: Final = 1 << 30
 
 
 def here() -> Ranks | None:
-    """The ranks, if this process is one whose pairs are linked by MPI's messages."""
+    """The ranks, if this process is one of them and all its pairs are linked by MPI's messages."""
     module = sys.modules.get("actorpar.nodes.mpi.ranks")
     ranks: Ranks | None = getattr(module, "current", None)
-    return ranks
+    return None if ranks is None or ranks.takes_sockets else ranks
 
 
 def place_here() -> tuple[str, int]:
@@ -45,12 +45,10 @@ def place_here() -> tuple[str, int]:
 
 
 def by_ranks(mesh: Mesh, tag: int, places: Sequence[tuple[str, int]]) -> RankSteps | None:
-    """The steps over MPI, if all members are on ranks of their own that MPI links; otherwise None."""
+    """The steps over MPI, if all members are on ranks of their own that MPI links; otherwise None, at all of them."""
     ranks = here()
     numbers = [number for _, number in places]
     if ranks is None or tag < 0 or len(set(numbers)) < len(numbers) or any(job != ranks.job for job, _ in places):
-        return None
-    if ranks.takes_sockets:
         return None
     return RankSteps(mesh, ranks.poller, ranks.tag(tag), numbers)
 
@@ -115,20 +113,11 @@ class RankSteps:
         return taken
 
     async def spread(self, root: int, parts: Parts, sizes: Sequence[int], into: Parts) -> list[memoryview]:
-        place = (self._rank - root) % self._size
-        mine = list(parts) if not place else list(into) or [memoryview(bytearray(size)) for size in sizes]
-        bit = 1
-        while bit < self._size and not place & bit:
-            bit <<= 1
-        if place:
-            pieces = [piece for part in mine for piece in _cut_up(part)]
-            parent = (place - bit + root) % self._size
-            await self._pass([], [], [parent] * len(pieces), pieces)
-        children = []
-        while bit := bit >> 1:
-            if place + bit < self._size:
-                children.append((place + bit + root) % self._size)
+        parent, children = tree(self._rank, root, self._size)
+        mine = list(parts) if parent is None else list(into) or [memoryview(bytearray(size)) for size in sizes]
         pieces = [piece for part in mine for piece in _cut_up(part)]
+        if parent is not None:
+            await self._pass([], [], [parent] * len(pieces), pieces)
         await self._pass([child for child in children for _ in pieces], pieces * len(children), [], [])
         return mine
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from ..channels import env
 from ..channels.runqueue import run_queue
+from ..nodes.errors import CodecError
 from . import values
 from .engine import Channels
 from .errors import InvalidCall, TeamBroken
@@ -92,7 +93,7 @@ class Team(Generic[T]):
         if self.rank != root:
             return cast(V, await self._call(self._collectives.scatter, "scatter", None, root, _expected(of, None)))
         mine = self._one_each("scatter", given)
-        return cast(V, await self._call(self._collectives.scatter, "scatter", mine, root, _common_type(mine, of)))
+        return cast(V, await self._call(self._collectives.scatter, "scatter", mine, root, common_type(mine, of)))
 
     async def gather(self, value: V, *, root: int = 0, of: type[V] | None = None) -> list[V] | None:
         """The values of all members, by rank, at `root`; None at the others."""
@@ -110,7 +111,7 @@ class Team(Generic[T]):
     async def alltoall(self, given: Sequence[V], *, of: type[V] | None = None) -> list[V]:
         """Give one value to each member; what each has given to this one, by rank."""
         mine = self._one_each("alltoall", given)
-        return cast("list[V]", await self._call(self._collectives.alltoall, "alltoall", mine, _common_type(mine, of)))
+        return cast("list[V]", await self._call(self._collectives.alltoall, "alltoall", mine, common_type(mine, of)))
 
     async def reduce(self, value: V, op: Reduction = SUM, *, root: int = 0) -> V | None:
         """The values of all members as one, folded in the order of ranks, at `root`; None at the others.
@@ -178,7 +179,7 @@ class Team(Generic[T]):
         return await over_dist_graph(self, sources, destinations, capacity)
 
     async def _tell(self, kind: str, alike: str, value: Any, declared: Any) -> list[Any]:
-        return cast("list[Any]", await self._call(self._collectives.tell, kind, kind, alike, value, declared))
+        return cast("list[Any]", await self._call(self._collectives.collect, kind, kind, alike, value, declared))
 
     def _next_name(self, what: str) -> str:
         """The name of a team over the same seats: the same at all its members, and of no other one."""
@@ -197,8 +198,8 @@ class Team(Generic[T]):
                 begun = _Begun(collective(*args))
             except StopIteration as over:
                 return over.value
-            except TeamBroken as error:
-                self._mesh.fail(error)
+            except Exception as error:
+                self._failed(kind, error)
                 raise
             begin = lambda: begun  # noqa: E731
         else:
@@ -218,14 +219,21 @@ class Team(Generic[T]):
                     await self._in_time(self._meet, kind)
                 result = await self._in_time(begin, kind)
             except Exception as error:
-                if isinstance(error, TeamBroken):
-                    self._mesh.fail(error)
+                self._failed(kind, error)
                 if not answer.done():
                     answer.set_exception(error)
             else:
                 if not answer.done():
                     answer.set_result(result)
         self._driver = None
+
+    def _failed(self, kind: str, error: Exception) -> None:
+        """What was refused before anything was sent is the caller's alone; any other failure is one of the team."""
+        if isinstance(error, TeamBroken):
+            self._mesh.fail(error)
+        elif not isinstance(error, InvalidCall | CodecError):
+            text = f"{self.name}: member {self.rank} failed in {kind}: {type(error).__name__}: {error}"
+            self._mesh.fail(TeamBroken(text))
 
     async def _meet(self) -> None:
         """Before the first collective: find out whether all members are on ranks of MPI of their own."""
@@ -272,10 +280,12 @@ class Team(Generic[T]):
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             why = str(error) if isinstance(error, TeamBroken) else f"{self.name}: member {self.rank} failed: {text}"
             mesh.fail(TeamBroken(why))
-        for team in self._seats:
-            if team._driver is not None:
-                await asyncio.wait([team._driver])
-        mesh.close()
+        try:
+            for team in self._seats:
+                if team._driver is not None:
+                    await asyncio.wait([team._driver])
+        finally:
+            mesh.close()
         await mesh.ended()
 
 
@@ -304,7 +314,7 @@ def _expected(of: Any, out: Any) -> Any:
     return type(out) if of is None and out is not None else Any if of is None else of
 
 
-def _common_type(given: Sequence[Any], of: Any) -> Any:
+def common_type(given: Sequence[Any], of: Any) -> Any:
     """The type of all the values, if it was not declared."""
     if of is not None:
         return of

@@ -76,5 +76,7 @@ def bytes_of(array: Any) -> memoryview:
 
 def checked_out(out: Any, like: Any) -> None:
     """InvalidCall unless `out` can take an array like that."""
+    if not is_array(like):
+        raise InvalidCall(f"out receives an array, and this is {type(like).__name__}: leave it out")
     if not is_array(out) or out.dtype != like.dtype or out.shape != like.shape or not out.flags.c_contiguous:
         raise InvalidCall(f"out is a contiguous {shape_of(like)}, not {shape_of(out) if is_array(out) else repr(out)}")

@@ -1,8 +1,8 @@
 """How a rank that sleeps is woken by one of another host: by a datagram of UDP that says which job it is of.
 
 No page of counters is shared between hosts. So who has sent to another host stays awake until that is acknowledged, and
-who sleeps has acknowledged all that came. Then only the first packet after silence has to ring: `sent` and
-`acknowledged` say when. A datagram that is lost costs a sleeper the rest of its nap (`poller.REST`).
+who sleeps has acknowledged all that came. Then only the first packet after silence has to ring, and the poller knows
+when that is. A datagram that is lost costs a sleeper the rest of its nap (`poller.REST`).
 
 Invariants
 - A bell says nothing but "look": whoever forges one, which takes the secret of the job, wastes a look.
@@ -31,7 +31,10 @@ def own_address(host: str) -> str:
 
 
 class FarBells:
-    """The bells of ranks of other hosts. `places` are the addresses and ports of all ranks, by rank, once known."""
+    """The bells of ranks of other hosts. `address` is where others reach this one; loopback, if there are none.
+
+    `meet` is told the places of all ranks, their addresses and ports by rank, once they are known.
+    """
 
     def __init__(self, address: str) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)

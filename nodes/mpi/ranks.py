@@ -45,6 +45,9 @@ START: Final = 120.0
 #: Seconds in which all ranks come to the end, once one has.
 END: Final = 10.0
 
+#: How two ranks of one host may be linked.
+ROUTES: Final = ("auto", "mpi", "socket")
+
 _FOLDER: Final = re.compile(r"actorpar-mpi-(\d+)-(\d+)-\w+")
 
 
@@ -54,7 +57,6 @@ class Fact(msgspec.Struct, array_like=True):
     host: str
     process: int
     cores: list[int]
-    bell: tuple[str, int]
 
 
 #: The ranks as this process sees them, while it is one.
@@ -72,11 +74,12 @@ class Ranks:
     def __init__(
         self, world: World, node: Node, *, route: str = "auto", supervised: bool = False, host: str = ""
     ) -> None:
+        if route not in ROUTES:
+            raise MpiError(f"{route!r} is no route of ranks: ACTORPAR_MPI_ROUTE is one of {', '.join(ROUTES)}")
         self.world = world
         self.supervised = supervised
         self._node = node
-        far = FarBells(own_address(platform.node()))
-        mine = Fact(host or f"{node.host} {platform.node()}", os.getpid(), _cores(), far.place)
+        mine = Fact(host or f"{node.host} {platform.node()}", os.getpid(), _cores())
         self.facts = world.tell_all(mine)
         #: What all ranks of this job have in common, and no other process.
         self.job = world.tell_all(env.new_id())[0]
@@ -96,7 +99,8 @@ class Ranks:
         self._listener.listen(world.size)
         world.tell_all(True)  # now each is there to be met
         others = [rank for rank in range(world.size) if rank not in self.near]
-        far.meet(self.job, [fact.bell for fact in self.facts], others)
+        far = FarBells(own_address(platform.node()) if others else "127.0.0.1")
+        far.meet(self.job, world.tell_all(far.place), others)
         if not supervised:
             bells.meet([rank for rank in self.near if rank != world.rank])
         wire = Wire(world.alone() if supervised else world.comm)

@@ -178,8 +178,8 @@ class RankStream:
         self._close(None)
 
     def fail(self, error: BaseException) -> None:
-        """It cannot go on."""
-        self._close(error)
+        """It cannot go on; the other side is told that it has ended, if MPI itself has not failed."""
+        self._close(error, tell=True)
 
     def close(self) -> None:
         """Close; the sink is told, and the other side."""

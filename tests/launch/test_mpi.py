@@ -320,3 +320,12 @@ def test_without_a_launcher_the_line_that_brings_one_is_told(mpich: Jobs, tmp_pa
     assert done.returncode == 1
     assert "MpiError: there is no mpiexec beside" in done.stderr
     assert "pip install 'actorpar[mpi]'" in done.stderr
+
+
+def test_options_that_the_launcher_has_decided_are_refused_and_so_is_an_unknown_route(mpich: Jobs) -> None:
+    done = mpich.run(2, "main", "--nodes", "3", "--join", "tcp://127.0.0.1:1")
+    assert done.returncode == 1
+    assert "MpiError: --join, --nodes cannot be given to ranks of MPI" in done.stderr
+    done = mpich.run(2, "main", ACTORPAR_MPI_ROUTE="fast")
+    assert done.returncode == 1
+    assert "'fast' is no route of ranks: ACTORPAR_MPI_ROUTE is one of auto, mpi, socket" in done.stderr

@@ -34,6 +34,7 @@ async def lead(here: Joined) -> None:
             "mismatch": await on_each(crew.mismatch),
             "left": await on_each(crew.leave_early),
             "cancelled": await on_each(crew.cancelled),
+            "bell": here.ranks.poller.far.place[0],
         }
     print(json.dumps(told), flush=True)
 

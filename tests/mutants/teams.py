@@ -27,8 +27,8 @@ TEAMS = [
         "TM-01",
         TEAM_ENGINE,
         "a broadcast does not reach the last member",
-        "            if place + bit < self._size:\n",
-        "            if place + bit < self._size - 1:\n",
+        "        if place + bit < size:\n",
+        "        if place + bit < size - 1:\n",
     ),
     Mutant(
         "TM-01",

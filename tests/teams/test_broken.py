@@ -147,6 +147,23 @@ async def test_tm07_who_never_calls_is_named_at_every_member_when_patience_is_ov
     assert await together(size, member, patience=20.0) == [None] * size
 
 
+def fails_at_member_1(left: Any, right: Any) -> Any:
+    """A reduction that does not take the second slice of what all have."""
+    if isinstance(left, np.ndarray) and left[0] == 50_000:
+        raise ValueError("not this slice")
+    return left
+
+
+async def test_tm06_a_reduction_that_fails_at_one_member_is_an_error_at_all() -> None:
+    async def member(team: Team[Any]) -> None:
+        await team.allreduce(np.arange(100_000), fails_at_member_1)
+
+    found = await together(2, member)
+    assert isinstance(found[1], ValueError)
+    assert isinstance(found[0], TeamBroken)
+    assert "member 1 failed in allreduce: ValueError: not this slice" in str(found[0])
+
+
 @pytest.mark.virtual_time
 async def test_tm07_patience_without_end_waits_for_ever() -> None:
     async def member(team: Team[Any]) -> int:

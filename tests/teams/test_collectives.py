@@ -166,6 +166,10 @@ async def test_tm04_what_no_member_could_call_is_refused_and_the_team_stays_whol
             await team.alltoall([1, "2"])
         with pytest.raises(InvalidCall, match="out is a contiguous array"):
             await team.allreduce(np.zeros(3), out=np.zeros(4))
+        with pytest.raises(InvalidCall, match="out receives an array, and this is int"):
+            await team.allreduce(3, out=np.zeros(3))
+        with pytest.raises(InvalidCall, match="allreduce of an array of object"):
+            await team.allreduce(np.array([None]))
         assert await team.alltoall([1, "2"], of=int | str) == [1 if team.rank == 0 else "2"] * 2  # type: ignore[arg-type]
         return await team.allreduce(1)
 

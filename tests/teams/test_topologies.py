@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 from typing import Any
@@ -178,6 +179,54 @@ async def test_tm12_a_distributed_graph_must_be_named_alike_by_both_sides_of_eac
             await team.dist_graph([1] if team.rank == 0 else [], [])
 
     assert await together(3, member) == [None] * 3
+
+
+async def test_tm02_what_was_given_to_a_neighbour_may_be_changed_at_once() -> None:
+    """Member 2 is done while member 1 still waits for member 0, and has not looked at what came from 2."""
+    changed = asyncio.Event()
+
+    async def member(team: Team[Any]) -> list[float]:
+        grid = await team.cart([3])
+        if team.rank == 0:
+            await changed.wait()
+        array = np.full(30_000, float(team.rank))
+        found = await grid.exchange([array] * len(grid.destinations))
+        array += 100
+        if team.rank == 2:
+            changed.set()
+        await team.barrier()
+        grid.close_neighbours()
+        return [float(each[-1]) for each in found]
+
+    assert await together(3, member) == [[1.0], [0.0, 2.0], [1.0]]
+
+
+async def test_tm12_a_member_that_only_gets_exchanges_with_those_that_only_give() -> None:
+    async def member(team: Team[Any]) -> list[str]:
+        gives = team.rank > 0
+        star = await team.dist_graph([] if gives else [1, 2], [0] if gives else [])
+        found = await star.exchange([f"of {team.rank}"] if gives else [])
+        wanted = await star.exchange([f"of {team.rank}"], of=str) if gives else await star.exchange([], of=str)
+        assert wanted == found
+        star.close_neighbours()
+        return found
+
+    assert await together(3, member) == [["of 1", "of 2"], [], []]
+
+
+async def test_tm12_an_exchange_that_cannot_be_encoded_has_sent_nothing() -> None:
+    async def member(team: Team[Any]) -> list[int]:
+        grid = await team.cart([3], periodic=True)
+        if team.rank == 0:
+            with pytest.raises(InvalidCall, match="values of 2 types"):
+                await grid.exchange([1, "2"])
+            with pytest.raises(ap.CodecError):
+                await grid.exchange([1, object()], of=object)
+        found = await grid.exchange([team.rank, team.rank])
+        grid.close_neighbours()
+        return found
+
+    assert await together(3, member) == [[2, 1], [0, 2], [1, 0]]
 
 
 async def twice(grid: Grid[Any]) -> None:
