@@ -1,0 +1,1 @@
+"""Device actors: CUDA streams through PyCUDA, OpenCL queues through PyOpenCL."""
