@@ -61,8 +61,26 @@ def unwatch(device: Watched) -> None:
 
 
 def figures() -> list[DeviceFigures]:
-    """The devices of this process now, in the order in which they came."""
-    return [_figures_of(device) for device in list(_watched.values())]
+    """The devices of this process now, in the order in which they came; actors that share one are told of together."""
+    found: dict[str, DeviceFigures] = {}
+    for device in list(_watched.values()):
+        told = _figures_of(device)
+        found[told.spec] = _together(found[told.spec], told) if told.spec in found else told
+    return list(found.values())
+
+
+def _together(one: DeviceFigures, other: DeviceFigures) -> DeviceFigures:
+    """What two see of one device: its memory is the same, their streams and their work are their own."""
+    return DeviceFigures(
+        one.spec,
+        one.name,
+        max((each.memory_used for each in (one, other) if each.memory_used is not None), default=None),
+        one.memory_total if one.memory_total is not None else other.memory_total,
+        one.streams + other.streams,
+        one.busy + other.busy,
+        one.in_flight + other.in_flight,
+        one.completed + other.completed,
+    )
 
 
 def _figures_of(device: Watched) -> DeviceFigures:

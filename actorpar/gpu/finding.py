@@ -73,8 +73,10 @@ class Findings:
 
 
 def available(kinds: Sequence[Kind] = KINDS, *, patience: float = PATIENCE) -> Findings:
-    """The devices of these kinds, found by other processes: this one loads no driver. It blocks until both have said what
-    they see, `patience` seconds for each at most."""
+    """The devices of these kinds, found by other processes: this one loads no driver.
+
+    It blocks until they have said what they see, `patience` seconds for each at most.
+    """
     # The file itself, by -P without its folder on sys.path: nothing beside a program can take the place of a package.
     command = [sys.executable, "-P", "-W", "ignore", str(Path(looking.__file__))]
     started = [
