@@ -41,7 +41,7 @@ def leave_process(error: DeviceLost) -> None:
     try:
         logger.error("%s is lost, and its process ends: %s: %s", _device, type(error).__name__, error)
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         logging.shutdown()
     finally:
