@@ -191,7 +191,7 @@ def _opencl(found: Findings, root: Path) -> Finding:
 
 def _those(found: Findings, kind: str) -> str:
     return ", ".join(
-        f"{each.spec} {each.name}, {each.memory / (1 << 30):.1f} GiB{', a CPU' if each.cpu else ''}"
+        f"{each.spec} {each.name} ({each.memory / (1 << 30):.1f} GiB{', a CPU' if each.cpu else ''})"
         for each in found.devices
         if each.kind == kind
     )

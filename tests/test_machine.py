@@ -136,14 +136,14 @@ SOME = Findings((Found("cuda", 0, "NVIDIA H200", 139 << 30), Found("opencl", 0, 
 
 def test_devices_that_can_be_used_are_told_with_their_memory_and_their_drivers(tmp_path: Path) -> None:
     cuda, opencl, _ = machine.devices({"CUDA_VISIBLE_DEVICES": "1"}, SOME, str(tmp_path))
-    assert cuda == Finding("cuda", "cuda:0 NVIDIA H200, 139.0 GiB; CUDA_VISIBLE_DEVICES='1'")
-    assert opencl == Finding("opencl", "opencl:0 pthread, 2.5 GiB, a CPU")
+    assert cuda == Finding("cuda", "cuda:0 NVIDIA H200 (139.0 GiB); CUDA_VISIBLE_DEVICES='1'")
+    assert opencl == Finding("opencl", "opencl:0 pthread (2.5 GiB, a CPU)")
     version = tmp_path / "proc/driver/nvidia/version"
     version.parent.mkdir(parents=True)
     version.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5\nGCC\n")
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/nvidia0").touch()
-    assert machine.devices({}, SOME, str(tmp_path))[0].text.endswith("139.0 GiB; nvidia0, driver 550.54.15")
+    assert machine.devices({}, SOME, str(tmp_path))[0].text.endswith("(139.0 GiB); nvidia0, driver 550.54.15")
 
 
 def test_devices_that_cannot_be_used_are_told_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,11 +71,11 @@ class Libraries:
         for name in names:
             self._patch.setitem(sys.modules, name, None)
 
-    def pycuda(self, version: tuple[int, int, int] = (12, 4, 0)) -> None:
-        """PyCUDA and numpy, built with this version of CUDA."""
+    def pycuda(self) -> None:
+        """PyCUDA and numpy."""
         self._package("numpy")
         self._package("pycuda")
-        self._package("pycuda.driver", get_version=lambda: version)
+        self._package("pycuda.driver")
 
     def broken_pycuda(self, error: str) -> None:
         """PyCUDA whose import fails so."""
