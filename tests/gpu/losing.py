@@ -43,7 +43,7 @@ class Blur(ap.Actor):
 
 
 class Awake(ap.Actor):
-    """Tells whoever waits for it when it has started."""
+    """Tells when it starts: the child before it has started then, and the supervisor knows that."""
 
     def __init__(self, started: ap.Sender[int]) -> None:
         self.started = started
@@ -73,8 +73,9 @@ async def main() -> None:
             elif not how:
                 ref.tell(Blur.lose)
             if how != "kill":
-                await started_rx.receive()  # the second child comes back behind the first
-        say(processes=len(set(pids)), restarts=[info.restarts for info in await sup.ask(S.which_children)])
+                await started_rx.receive()
+        (info, _) = await sup.ask(S.which_children)
+        say(processes=len(set(pids)), restarts=info.restarts)
         started_rx.close()
 
 
