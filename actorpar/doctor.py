@@ -1,6 +1,7 @@
 """`actorpar doctor`: tell what this installation can use: event loop, run queue, limits, keys, MPI, devices, packages.
 
-Everything is looked at without importing it, so that a broken package cannot break the command that should tell so.
+Everything is looked at without importing it, so that a broken package cannot break the command that should tell so;
+devices are looked for by other processes, for which it waits a while.
 Exit code 0, or 1 when something that actorpar needs is missing.
 """
 
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from . import __version__, machine
+from .gpu.finding import available
 from .machine import Finding
 
 #: Packages that come with actorpar, and those of extras and of later releases; what each is for.
@@ -29,9 +31,11 @@ OPTIONAL = {
     "cryptography": "certificates of nodes, actorpar[keys]",
     "opentelemetry-api": "spans, actorpar[otel]",
     "mpi4py": "ranks of MPI as nodes, actorpar[mpi]",
-    "pycuda": "not used yet",
-    "pyopencl": "not used yet",
+    "pycuda": "devices of CUDA, actorpar[cuda]",
+    "pyopencl": "devices of OpenCL, actorpar[opencl]",
 }
+#: Seconds that a driver has to say what it has.
+PATIENCE = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +65,7 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield machine.shared_memory()
     yield machine.tls()
     yield machine.mpi(environment)
-    yield from machine.devices(environment)
+    yield from machine.devices(environment, available(patience=PATIENCE))
     for name, purpose in REQUIRED.items():
         yield package(name, purpose, "missing")
     for name, purpose in OPTIONAL.items():

@@ -1,10 +1,12 @@
 """What this machine offers: limits, cores, shared memory, TLS, MPI, devices. For `actorpar doctor`.
 
-Everything is looked at from outside: no library is loaded, so that a broken one cannot break the report.
+Everything is looked at from outside, or in a process of its own: no library is loaded here, so that a broken one cannot
+break the report.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import ssl
@@ -15,6 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from .gpu import completion
+from .gpu.finding import Findings
 from .launch import cores as launch_cores
 from .nodes.mpi.launchers import launch_in
 
@@ -151,27 +155,53 @@ def _launcher(environment: Mapping[str, str]) -> Finding:
     return Finding("mpi", f"{vendor} ({launcher})")
 
 
-def devices(environment: Mapping[str, str], root: str = "/") -> list[Finding]:
-    """The devices for CUDA and OpenCL that this system has drivers for."""
-    return [_cuda(environment, Path(root)), _opencl(Path(root))]
+def devices(environment: Mapping[str, str], found: Findings, root: str = "/") -> list[Finding]:
+    """What device actors can use of CUDA and of OpenCL, beside what this system has drivers for; how waits end."""
+    return [_cuda(environment, found, Path(root)), _opencl(found, Path(root)), _waits(found)]
 
 
-def _cuda(environment: Mapping[str, str], root: Path) -> Finding:
-    found = sorted(path.name for path in root.glob("dev/nvidia[0-9]*"))
+def _cuda(environment: Mapping[str, str], found: Findings, root: Path) -> Finding:
+    files = sorted(path.name for path in root.glob("dev/nvidia[0-9]*"))
     visible = environment.get("CUDA_VISIBLE_DEVICES")
-    chosen = "" if visible is None else f"; CUDA_VISIBLE_DEVICES={visible!r}"
-    if not found:
-        return Finding("cuda", f"no NVIDIA device{chosen}", "absent")
+    told = [_those(found, "cuda") or _why(found, "CUDA")]
+    told += [f"{', '.join(files)}, driver {_driver(root)}"] if files else []
+    told += [] if visible is None else [f"CUDA_VISIBLE_DEVICES={visible!r}"]
+    if _those(found, "cuda"):
+        return Finding("cuda", "; ".join(told))
+    return Finding("cuda", "; ".join(told), "note" if files or found.unusable else "absent")
+
+
+def _driver(root: Path) -> str:
     try:
         first = (root / "proc/driver/nvidia/version").read_text().splitlines()[0]
-        driver = next((word for word in first.split() if word[:1].isdigit() and "." in word), "unknown")
     except (OSError, IndexError):
-        return Finding("cuda", f"{', '.join(found)}, and no driver is loaded{chosen}", "note")
-    return Finding("cuda", f"{', '.join(found)}; driver {driver}{chosen}")
+        return "not loaded"
+    return next((word for word in first.split() if word[:1].isdigit() and "." in word), "unknown")
 
 
-def _opencl(root: Path) -> Finding:
+def _opencl(found: Findings, root: Path) -> Finding:
+    those = _those(found, "opencl")
+    if those:
+        return Finding("opencl", those)
     vendors = sorted(path.stem for path in root.glob("etc/OpenCL/vendors/*.icd"))
-    if not vendors and sys.platform != "darwin":
-        return Finding("opencl", "no driver of the system", "absent")
-    return Finding("opencl", ", ".join(vendors) or "of the system")
+    system = f"; drivers of the system: {', '.join(vendors)}" if vendors else ""
+    broken = importlib.util.find_spec("pyopencl") is not None
+    return Finding("opencl", f"{_why(found, 'OpenCL')}{system}", "note" if broken else "absent")
+
+
+def _those(found: Findings, kind: str) -> str:
+    return ", ".join(
+        f"{each.spec} {each.name} ({each.memory / (1 << 30):.1f} GiB{', a CPU' if each.cpu else ''})"
+        for each in found.devices
+        if each.kind == kind
+    )
+
+
+def _why(found: Findings, kind: str) -> str:
+    return next((each.removeprefix(f"{kind}: ") for each in found.missing if each.startswith(kind)), "not looked for")
+
+
+def _waits(found: Findings) -> Finding:
+    """How it becomes known that a device is done."""
+    way = completion.path()
+    return Finding("device waits", way, "note" if found.devices and way.startswith("threads") else "ok")

@@ -153,9 +153,9 @@ class ActorSystem:
 
         `on` is a node of `system.nodes`, or the name or a label of one: it runs there. The function or class is
         imported there by its name (NotImportable), and arguments are encoded by their annotations (CodecError).
-        NodeDown.
+        A node that ended and is just started again is waited for. NodeDown.
         """
-        if on is not None and (away := self.hub.placed(on)) is not None:
+        if on is not None and (away := await self.hub.place(on)) is not None:
             return await self.hub.starting.spawn(away, target, args, name, propagate, self._group)
         if isinstance(target, type) and issubclass(target, Actor) and not self.is_leaving:
             cell, waits = begin(self._root or self.root, kind_of(target), args, name)

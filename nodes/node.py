@@ -26,6 +26,7 @@ from .door import Door, listen_at_one_place, member_of
 from .early import EarlyCalls
 from .errors import NodeDown, ProtocolError, Unreachable
 from .events import NodeEvent, NodeFenced, NodeLost, NodeSilent, NodeStalled, NodeUp
+from .expected import Expected
 from .foreign import one_line
 from .greeting import DEADLINE, Greeting
 from .heartbeat import TICK, Heartbeat
@@ -102,6 +103,7 @@ class Node:
         #: Called with messages to actors: link, lane, body, buffers.
         self.on_call: Callable[[Link, int, Any, list[Any]], None] = EarlyCalls(self.complaints)
         self.listeners: list[Listener] = []
+        self.expected = Expected()
         self.is_closed = False
         self._watchers: list[Callable[[NodeEvent], object]] = []
         self._lost_watchers: list[Callable[[Link, NodeDown], object]] = []
@@ -334,6 +336,7 @@ class Node:
     def _publish(self, event: NodeEvent) -> None:
         for watcher in list(self._watchers):
             watcher(event)
+        self.expected.changed()
 
     # -- what links deliver
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actorpar import cli, doctor
 from actorpar.channels import env, runqueue
+from actorpar.gpu import looking
 
 
 def report(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, str]]:
@@ -104,10 +106,22 @@ def test_on_a_terminal_the_report_is_a_table(
 def test_the_command_works_as_a_program_and_imports_none_of_what_it_looks_at() -> None:
     program = (
         "import sys; from actorpar import cli; status = cli.main(['doctor']); "
-        "known = {'aiohttp', 'msgpack', 'msgspec', 'prometheus_client', 'rich', 'uvloop', 'cryptography'}; "
+        "known = {'aiohttp', 'msgpack', 'msgspec', 'prometheus_client', 'rich', 'uvloop', 'cryptography', 'pyopencl'}; "
         "print(*known & set(sys.modules), file=sys.stderr); "
         "sys.exit(status)"
     )
     done: Any = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert "run queue: active" in done.stdout.splitlines()
     assert (done.stderr.split(), done.returncode) == ([], 0)
+
+
+def test_a_driver_that_hangs_is_told_and_hangs_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "look.py").write_text("import signal; signal.pause()")
+    monkeypatch.setattr(looking, "__file__", str(tmp_path / "look.py"))
+    monkeypatch.setattr(doctor, "PATIENCE", 0.3)
+    status, told = report(capsys)
+    assert status == 0
+    assert told["cuda"].startswith("the driver has not answered for 0.3 s")
+    assert told["opencl"].startswith("the driver has not answered for 0.3 s")

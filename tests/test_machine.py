@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from actorpar import machine
+from actorpar.gpu.finding import Findings, Found
 from actorpar.machine import Finding
 
 
@@ -129,16 +130,47 @@ def test_the_launcher_beside_this_python_comes_first_and_a_rank_says_that_it_is_
     assert told.text.endswith("; started by Slurm as one of 8 ranks")
 
 
-def test_devices_are_told_by_their_drivers(tmp_path: Path) -> None:
-    cuda, opencl = machine.devices({}, str(tmp_path))
-    assert (cuda.status, opencl.status) == ("absent", "absent")
-    for name in ("dev/nvidia0", "dev/nvidia1", "dev/nvidiactl", "etc/OpenCL/vendors/pocl.icd"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    cuda, opencl = machine.devices({"CUDA_VISIBLE_DEVICES": "1"}, str(tmp_path))
-    assert cuda == Finding("cuda", "nvidia0, nvidia1, and no driver is loaded; CUDA_VISIBLE_DEVICES='1'", "note")
-    assert opencl == Finding("opencl", "pocl")
+NONE = Findings(missing=("CUDA: no driver", "OpenCL: pyopencl is not installed"))
+SOME = Findings((Found("cuda", 0, "NVIDIA H200", 139 << 30), Found("opencl", 0, "pthread", 5 << 29, cpu=True)))
+
+
+def test_devices_that_can_be_used_are_told_with_their_memory_and_their_drivers(tmp_path: Path) -> None:
+    cuda, opencl, _ = machine.devices({"CUDA_VISIBLE_DEVICES": "1"}, SOME, str(tmp_path))
+    assert cuda == Finding("cuda", "cuda:0 NVIDIA H200 (139.0 GiB); CUDA_VISIBLE_DEVICES='1'")
+    assert opencl == Finding("opencl", "opencl:0 pthread (2.5 GiB, a CPU)")
     version = tmp_path / "proc/driver/nvidia/version"
     version.parent.mkdir(parents=True)
     version.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5\nGCC\n")
-    assert machine.devices({}, str(tmp_path))[0] == Finding("cuda", "nvidia0, nvidia1; driver 550.54.15")
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/nvidia0").touch()
+    assert machine.devices({}, SOME, str(tmp_path))[0].text.endswith("(139.0 GiB); nvidia0, driver 550.54.15")
+
+
+def test_devices_that_cannot_be_used_are_told_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    cuda, opencl, _ = machine.devices({}, NONE, str(tmp_path))
+    assert cuda == Finding("cuda", "no driver", "absent")
+    assert opencl == Finding("opencl", "pyopencl is not installed", "absent")
+    for name in ("dev/nvidia0", "dev/nvidia1", "dev/nvidiactl", "etc/OpenCL/vendors/pocl.icd"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    cuda, opencl, _ = machine.devices({}, NONE, str(tmp_path))
+    assert cuda == Finding("cuda", "no driver; nvidia0, nvidia1, driver not loaded", "note")
+    assert opencl.text == "pyopencl is not installed; drivers of the system: pocl"
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
+    assert machine.devices({}, NONE, str(tmp_path))[1].status == "note"
+
+
+@pytest.mark.parametrize(
+    ("way", "found", "status"),
+    [
+        ("C callback", SOME, "ok"),
+        ("threads: no compiler", SOME, "note"),
+        ("threads: no compiler", NONE, "ok"),
+    ],
+)
+def test_how_waits_for_a_device_end_is_told_and_a_fallback_is_noted(
+    monkeypatch: pytest.MonkeyPatch, way: str, found: Findings, status: str
+) -> None:
+    monkeypatch.setattr("actorpar.gpu.completion.path", lambda: way)
+    assert machine.devices({}, found)[2] == Finding("device waits", way, status)

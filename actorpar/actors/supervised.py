@@ -152,7 +152,7 @@ class Child:
         target: Any
         target, args = (spec.target, spec.args) if not spec.ends else lend((spec.target, spec.args))
         try:
-            node = None if spec.on is None else self.owner.dispatcher.system.hub.placed(spec.on)
+            node = None if spec.on is None else await self.owner.dispatcher.system.hub.place(spec.on)
             if node is not None:
                 await self._start_away(node, target, args, restart)
             elif spec.is_actor:

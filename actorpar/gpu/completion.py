@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from ..channels import env
+from .ending import leave_process
 from .errors import DeviceLost
 from .loopend import at_end_of_loop
 
@@ -33,6 +34,8 @@ from .loopend import at_end_of_loop
 CAPACITY: Final = 4096
 #: Seconds between two looks at the health of a device, while something is awaited of it.
 HEALTH: Final = 0.02
+#: Seconds between the loss of a device and the end of a process that is for it alone: those who waited have a last step.
+LAST_STEPS: Final = 0.05
 
 Then: TypeAlias = Callable[[BaseException | None], object]
 
@@ -101,13 +104,17 @@ class Completions:
             self._look = self._loop.call_later(HEALTH, self._check)
 
     def lose(self, context: Hashable, error: DeviceLost) -> None:
-        """Fail all that is awaited of a context. Its driver may call late or never: the slots are not used again."""
+        """Fail all that is awaited of a context, and leave the process if it is for that device alone.
+
+        The driver may call late or never: until it does, the slots are not used again.
+        """
         lost = [number for number, (source, _) in self._pending.items() if source.context == context]
         thens = [self._pending.pop(number)[1] for number in lost]
         thens += [then for source, then in self._deferred if source.context == context]
         self._deferred = collections.deque(each for each in self._deferred if each[0].context != context)
         for then in thens:
             then(error)
+        self._loop.call_later(LAST_STEPS, leave_process, error)
 
     def _done(self, number: int, error: BaseException | None) -> None:
         entry = self._pending.pop(number, None)
@@ -249,7 +256,7 @@ def _library() -> ctypes.CDLL | None:
     return library
 
 
-def way() -> str:
+def path() -> str:
     """How the loop learns of devices, for people: by the C part, or by threads and why."""
     if _library() is not None:
         return "a callback in C"

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from ..actors.errors import Reject
 from ..channels.errors import ActorparError
-
-#: The exit code of a node's process that has lost its device: the launcher starts such a node anew.
-EX_DEVICE_LOST: Final = 86
-
 
 class GpuError(ActorparError):
     """Base class of the errors of devices."""

@@ -9,7 +9,8 @@
     name = "alpha"
     host = "me@10.0.0.2"                  # for ssh; without it the node is started on this host
     listen = ["tcp://10.0.0.2:7000"]      # where other nodes reach it, the controller at the first one
-    labels = ["gpu"]                      # for placement
+    labels = ["fast"]                     # for placement
+    device = "cuda:0"                     # the device that it is for; it has the labels gpu and cuda then
     folder = "/srv/app"                   # where the program lies over there; by default where it lies here
     key = "/srv/keys/alpha"               # its key, over there; by default the same path as here
     command = "/srv/venv/bin/actorpar"    # actorpar, over there
@@ -50,6 +51,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     listen: Annotated[list[str], msgspec.Meta(min_length=1)]
     host: str = ""
     labels: list[_Text] = []
+    device: Annotated[str, msgspec.Meta(pattern=r"^(cuda|opencl)(:\d+)?$")] | None = None
     folder: str = ""
     key: str = ""
     command: _Text = "actorpar"

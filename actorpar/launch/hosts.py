@@ -125,7 +125,7 @@ def words(each: NodeConfig, config: Config, application: Application, down_after
         *shlex.split(each.command), "node", f"{application.path.name}:{application.function}", "--until-eof",
         "--name", each.name, "--down-after", f"{down_after:g}",
         *(f"--listen={where}" for where in each.listen), *(f"--label={label}" for label in each.labels),
-        *([f"--key={key}"] if key else []),
+        *([f"--device={each.device}"] if each.device else []), *([f"--key={key}"] if key else []),
     ]  # fmt: skip
     shell = f"cd {shlex.quote(folder)} && exec {shlex.join(command)}"
     return [*shlex.split(config.ssh), "--", each.host, shell] if each.host else ["sh", "-c", shell]

@@ -37,6 +37,11 @@ def command_for(
     options: argparse.Namespace, arguments: list[str], environment: Mapping[str, str]
 ) -> tuple[list[str], dict[str, str]]:
     """The command that starts the ranks, and its environment. MpiError."""
+    if options.gpus:
+        raise MpiError(
+            "--gpus cannot be given with --mpi: what it starts are no ranks. Have the launcher give each rank its "
+            "device, by CUDA_VISIBLE_DEVICES, as srun --gpus-per-task=1 does"
+        )
     launcher = find(environment)
     kind = ask(launcher)
     needs = dict(environment)

@@ -9,7 +9,8 @@ import os
 from collections.abc import Coroutine
 from typing import Any
 
-from . import cores
+from ..gpu.ending import belong_to
+from . import cores, devices
 from .application import Application
 from .options import add_common, make_node, run_to_code
 from .serving import joined, serve
@@ -18,6 +19,8 @@ from .serving import joined, serve
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_common(parser)
+    device = "the device that it is for, which gives it the labels gpu and cuda or opencl"
+    parser.add_argument("--device", type=devices.one, metavar="cuda:0", help=device)
     parser.add_argument(
         "--until-eof", action="store_true", help="end when standard input does: when whoever has started it is gone"
     )
@@ -28,6 +31,8 @@ def main(options: argparse.Namespace) -> int:
 
     async def served() -> None:
         application = Application.parse(options.app)
+        if options.device:
+            _take(options)
         os.environ.update(cores.bounds(1, os.environ))  # before the program loads what reads it
         application.load()
         # Unless the program has its own.
@@ -40,6 +45,14 @@ def main(options: argparse.Namespace) -> int:
             await (_until_eof(serving) if options.until_eof else serving)
 
     return run_to_code(served)
+
+
+def _take(options: argparse.Namespace) -> None:
+    """Be the node for its device. NoDevice."""
+    spec = devices.find(options.device)
+    os.environ.update(spec.environment)
+    options.label += spec.labels
+    belong_to(spec.device)
 
 
 async def _until_eof(serving: Coroutine[Any, Any, None]) -> None:

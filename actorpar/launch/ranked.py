@@ -60,7 +60,7 @@ def main(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """MpiError for what the launcher of the ranks has decided already."""
-    names = ("name", "listen", "join", "key", "nodes", "config")
+    names = ("name", "listen", "join", "key", "nodes", "gpus", "config")
     given = [f"--{name}" for name in names if getattr(options, name)]
     if given:
         raise MpiError(

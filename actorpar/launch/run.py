@@ -17,13 +17,14 @@ from ..channels.errors import ActorparError
 from ..nodes.mpi.launchers import launch_in
 from ..nodes.node import Node
 from ..remote import runtime
-from . import config, cores
+from . import config, cores, devices
 from .application import Application
 from .children import Children
 from .hosts import Hosts
 from .mpiexec import start_ranks
 from .options import WORKER, add_common, count, make_node, run_to_code
 from .output import Output
+from .specs import equal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser)
     more = f"start N more nodes on this host, with the label {WORKER}"
     parser.add_argument("--nodes", type=count, default=0, metavar="N", help=more)
+    each = "start one more node for each device: all of CUDA, N of them, those of OpenCL, or those that are named"
+    parser.add_argument("--gpus", type=devices.wanted, metavar="all|N|opencl|cuda:0,…", help=each)
     parser.add_argument("--config", metavar="FILE", help="start the nodes that this nodes.toml names, on their hosts")
     parser.add_argument("--mpi", type=count, default=0, metavar="N", help="start it by mpiexec on N ranks of this host")
     parser.add_argument("--spmd", action="store_true", help="under MPI: run `main` on every rank, not on rank 0 alone")
@@ -54,8 +57,9 @@ def main(options: argparse.Namespace) -> int:
 async def _controlled(options: argparse.Namespace) -> None:
     application = Application.parse(options.app)
     hosts = _read_config(options)
-    if options.nodes:
-        os.environ.update(cores.bounds(options.nodes, os.environ))  # before the program loads what reads it
+    nodes = [*equal(options.nodes, (WORKER,)), *(devices.plan(options.gpus) if options.gpus else ())]
+    if nodes:
+        os.environ.update(cores.bounds(len(nodes), os.environ))  # before the program loads what reads it
     program = application.load()
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="actorpar-"))
@@ -69,9 +73,9 @@ async def _controlled(options: argparse.Namespace) -> None:
             stack.push_async_callback(others.end)
         stack.push_async_callback(node.close)
         await _link(node, options)
-        if options.nodes:
+        if nodes:
             await node.listen(f"unix:{folder}/controller.sock")
-            await children.start(options.nodes, labels=(WORKER,))
+            await children.start(nodes)
         if others is not None:
             await others.start()
         runtime.provide(node, application.modules())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..gpu.ending import belong_to
 from ..nodes.errors import Fenced
 from ..nodes.events import NodeEvent, NodeFenced, NodeLost
 from ..nodes.link import Link
@@ -24,7 +25,7 @@ JOIN: Final = 120.0
 
 @dataclass(frozen=True)
 class ChildConfig:
-    """What a child node is told at its start."""
+    """What a child node is told at its start; `device` is the one that it is for, if it is for one."""
 
     name: str
     path: str
@@ -32,10 +33,13 @@ class ChildConfig:
     labels: tuple[str, ...]
     listen: str
     down_after: float
+    device: str = ""
 
 
 def serve_until_lost(sock: socket.socket, config: ChildConfig) -> None:
     """Serve as a child of the node at the other end of the socket, until that is gone."""
+    if config.device:
+        belong_to(config.device)
     application = Application(Path(config.path), config.function)
     application.load()
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # unless the program has its own

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from ..actors.errors import ActorError
 from ..channels import env
+from .devices import DeviceRow, device_rows
 from .sampling import Histogram, Samples
 
 if TYPE_CHECKING:
@@ -40,6 +41,16 @@ COUNTERS: Final = {
     "late": ("answers_late", "Answers that came after the asker had given up."),
     "expired": ("requests_expired", "Requests that were dropped because the asker had given up."),
 }
+
+_Gauge: TypeAlias = Literal["memory_used", "memory_total", "streams", "busy", "in_flight"]
+#: (name of the metric, what it is, field of DeviceRow)
+DEVICES: Final[tuple[tuple[str, str, _Gauge], ...]] = (
+    ("memory_used_bytes", "Memory of a device that is in use.", "memory_used"),
+    ("memory_bytes", "Memory of a device.", "memory_total"),
+    ("streams", "Streams of a device.", "streams"),
+    ("streams_busy", "Streams that have work.", "busy"),
+    ("in_flight", "Work that was given to a device and is not done.", "in_flight"),
+)
 
 
 class SystemMetrics(Collector):
@@ -78,6 +89,7 @@ class SystemMetrics(Collector):
             yield from _histograms(name, dispatcher.sample)
         if self._system.remote is not None:
             yield from _links(name, self._system.remote.node)
+        yield from _devices(name, device_rows())
 
 
 def _histograms(name: list[str], samples: Samples) -> Iterator[Metric]:
@@ -106,6 +118,23 @@ def _links(name: list[str], node: Node) -> Iterator[Metric]:
         sent.add_metric(labels, link.traffic[0])
         received.add_metric(labels, link.traffic[1])
     yield from (lag, silence, stall, sent, received)
+
+
+def _devices(name: list[str], rows: list[DeviceRow]) -> Iterator[Metric]:
+    """The devices of this process. What one that is lost does not tell is left out."""
+    for metric, text, field in DEVICES if rows else ():
+        family = GaugeMetricFamily(f"actorpar_device_{metric}", text, labels=["system", "device", "name"])
+        for row in rows:
+            if (value := row[field]) is not None:
+                family.add_metric([*name, row["spec"], row["name"]], value)
+        yield family
+    if rows:
+        done = CounterMetricFamily(
+            "actorpar_device_completed", "Work that a device has done.", labels=["system", "device", "name"]
+        )
+        for row in rows:
+            done.add_metric([*name, row["spec"], row["name"]], row["completed"])
+        yield done
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict
 
 from ..channels import env
+from .devices import DEVICES, DeviceRow, row_of
 from .text import printable
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class FiguresRow(TypedDict):
     hostname: str
     platform: str
     python: str
+    devices: list[DeviceRow]
 
 
 class NodeRow(TypedDict):
@@ -124,4 +126,5 @@ def _figures(answer: Answer) -> FiguresRow:
         cores=figures.cores, actors=figures.actors, messages=figures.messages, ends=figures.ends,
         links={printable(name): list(traffic) for name, traffic in links},
         hostname=printable(figures.hostname), platform=printable(figures.platform), python=printable(figures.python),
+        devices=[row_of(each) for each in figures.devices[:DEVICES]],
     )  # fmt: skip

@@ -6,18 +6,21 @@ said of itself last.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
+from .devices import devices_text
 from .nodes import FiguresRow, NodeRow
 from .snapshot import SystemSnapshot
 from .text import bytes_text, seconds_text
 
-#: column -> how it is aligned; a narrow terminal shows the first of them
+#: column -> how it is aligned; a narrow terminal shows the first of them. That of devices is left out where none are
 COLUMNS: Final = {
     "node": "left",
     "state": "left",
     "cpu": "right",
     "memory": "right",
+    "device": "left",
     "lag": "right",
     "heard": "right",
     "cores": "right",
@@ -31,6 +34,7 @@ COLUMNS: Final = {
     "pid": "right",
     "machine": "left",
 }
+_DEVICE: Final = list(COLUMNS).index("device")
 STYLES: Final = {
     "up": "green",
     "stalled": "bold yellow",
@@ -49,17 +53,26 @@ def rows(now: SystemSnapshot, before: SystemSnapshot | None) -> list[tuple[str, 
     return [_row(row, earlier.get(_key(row))) for row in now["nodes"]]
 
 
+def shown(table: list[tuple[str, ...]]) -> tuple[dict[str, str], list[tuple[str, ...]]]:
+    """The columns that are worth their place, and their cells."""
+    if any(cells[_DEVICE] != "-" for cells in table):
+        return dict(COLUMNS), table
+    columns = {column: way for column, way in COLUMNS.items() if column != "device"}
+    return columns, [(*cells[:_DEVICE], *cells[_DEVICE + 1 :]) for cells in table]
+
+
 def _key(row: NodeRow) -> tuple[str, int]:
     return row["name"], row["pid"]
 
 
-def fitting(table: list[tuple[str, ...]], width: int) -> int:
+def fitting(columns: Iterable[str], table: list[tuple[str, ...]], width: int) -> int:
     """How many columns of a table a terminal of so many characters shows whole, each with a space on both sides."""
-    for column, heading in enumerate(COLUMNS):
+    headings = list(columns)
+    for column, heading in enumerate(headings):
         width -= max(len(heading), *(len(cells[column]) for cells in table)) + 2
         if width < 0:
             return column
-    return len(COLUMNS)
+    return len(headings)
 
 
 def _row(row: NodeRow, before: FiguresRow | None) -> tuple[str, ...]:
@@ -69,12 +82,13 @@ def _row(row: NodeRow, before: FiguresRow | None) -> tuple[str, ...]:
     link, pid = row["link"] or "-", str(row["pid"])
     if figures is None:
         lag = seconds_text(row["stall"]) if row["stall"] else "-"
-        return (*known, "-", "-", lag, heard, str(row["cores"]), *["-"] * 6, link, pid, row["reason"])
+        return (*known, "-", "-", "-", lag, heard, str(row["cores"]), *["-"] * 6, link, pid, row["reason"])
     cpu, messages, received, sent = _rates(figures, before)
     return (
         *known,
         cpu,
         "-" if figures["memory"] is None else bytes_text(figures["memory"]),
+        devices_text(figures["devices"]),
         seconds_text(row["stall"] or figures["lag"]),
         heard,
         str(figures["cores"]),

@@ -15,6 +15,7 @@ from .. import __version__
 from ..actors.cell import Cell
 from ..actors.states import STATES
 from ..channels import env
+from .devices import DeviceRow, device_rows
 from .inspection import in_hand, restarts
 from .nodes import NodeRow, node_rows
 from .taps import living
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 ACTORS: Final = 1_000
 WAITS: Final = 1_000
 #: What a reader must know to read it; raised when a field changes its meaning.
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 class ActorRow(TypedDict):
@@ -60,6 +61,7 @@ class SystemSnapshot(TypedDict):
     waits      as `observe.waits.Waiting`; suspects: rings among them, by name
     nodes      this one and those that it is linked to; empty where there is none. Others are asked for their figures
                by each snapshot, and the next one has what they answered
+    devices    of this process; those of the other nodes are in their figures
     """
 
     format: int
@@ -78,6 +80,7 @@ class SystemSnapshot(TypedDict):
     waits: list[dict[str, Any]]
     suspects: list[list[str]]
     nodes: list[NodeRow]
+    devices: list[DeviceRow]
 
 
 def snapshot(system: ActorSystem, actors: int = ACTORS) -> SystemSnapshot:
@@ -104,6 +107,7 @@ def snapshot(system: ActorSystem, actors: int = ACTORS) -> SystemSnapshot:
         waits=[asdict(wait) for wait in picture.waits[:WAITS]],
         suspects=[list(ring) for ring in picture.suspects],
         nodes=[] if system.remote is None else node_rows(system.remote.survey),
+        devices=device_rows(),
     )
 
 

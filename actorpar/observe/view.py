@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from . import nodeview
+from .devices import devices_text
 from .snapshot import ActorRow, SystemSnapshot
 from .text import seconds_text
 
@@ -111,6 +112,7 @@ def headline(now: SystemSnapshot, before: SystemSnapshot | None) -> list[str]:
         f"{now['handlers']} handlers suspended",
         f"messages {total} ({rate})   started {counters['spawned']}   ended {counters['ended']}   "
         f"crashed {counters['crashed']}   restarted {counters['restarted']}   dead letters: {dead}",
+        *([] if now["nodes"] or not now["devices"] else [f"devices: {devices_text(now['devices'])}"]),
     ]
 
 
@@ -152,7 +154,7 @@ def as_text(now: SystemSnapshot, before: SystemSnapshot | None, order: str) -> s
     nodes = nodeview.rows(now, before)
     parts = [headline(now, before), _lines(COLUMNS, [row.cells for row in rows(now, before, order)]), footlines(now)]
     if nodes:
-        parts.insert(1, _lines(nodeview.COLUMNS, nodes))
+        parts.insert(1, _lines(*nodeview.shown(nodes)))
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
@@ -199,9 +201,10 @@ def _actors_table(found: list[Row]) -> RenderableType:
 
 
 def _nodes_table(found: list[tuple[str, ...]], width: int) -> RenderableType:
-    fitting = nodeview.fitting(found, width)
-    table = _table(dict(islice(nodeview.COLUMNS.items(), fitting)))
-    for cells in found:
+    columns, cells_of_all = nodeview.shown(found)
+    fitting = nodeview.fitting(columns, cells_of_all, width)
+    table = _table(dict(islice(columns.items(), fitting)))
+    for cells in cells_of_all:
         _add(table, cells[:fitting], {1: nodeview.STYLES.get(cells[1], "")})
     return table
 

@@ -206,10 +206,14 @@ class Hub:
             return [self.node.member]
         return [each for each in self.nodes() if each.name == on] or [e for e in self.nodes() if on in e.labels]
 
-    def placed(self, on: Member | str) -> bytes | None:
-        """The node that `on` names, by itself, its name or a label; None for this one. NodeDown if there is none."""
+    async def place(self, on: Member | str) -> bytes | None:
+        """The node that `on` names, by itself, its name or a label; None for this one.
+
+        Where there is none, and this process is just starting it again, that is waited for. NodeDown.
+        """
         if not isinstance(on, str):
             return None if on.node == self.node.id else on.node
+        await self.node.expected.wait(on, lambda: self.named(on))
         named = self.named(on)
         if not named:
             known = ", ".join(each.name for each in self.nodes()) or "none"

@@ -225,6 +225,19 @@ class Look(Envelope, tag=30):
     """Somebody looks at the nodes of the system: answer with Figures."""
 
 
+class DeviceUse(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True, gc=False):
+    """A device of the node that says this, as `gpu.figures.DeviceFigures` has it."""
+
+    spec: ShortText
+    name: ShortText
+    memory_used: Count | None
+    memory_total: Count | None
+    streams: Count
+    busy: Count
+    in_flight: Count
+    completed: Count
+
+
 class Figures(Envelope, tag=31):
     """What a node measures of itself when it is asked.
 
@@ -235,6 +248,7 @@ class Figures(Envelope, tag=31):
     messages  that its actors have handled
     ends      of channels that it shares with other nodes
     links     bytes to and from each node that it is linked to, by name
+    devices   that its actors use
     """
 
     clock: Measure
@@ -250,6 +264,7 @@ class Figures(Envelope, tag=31):
     hostname: str
     platform: str
     python: str
+    devices: tuple[DeviceUse, ...] = ()
 
 
 OfGroups: TypeAlias = WhoIsIn | Everyone | Joins | Leaves

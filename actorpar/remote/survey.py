@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from ..channels import env
 from ..launch import cores
 from ..nodes.events import NodeEvent, NodeLost, NodeUp
+from ..observe.devices import device_rows
 from . import messages as m
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Survey:
             hostname=platform.node(),
             platform=f"{platform.system()} {platform.machine()}",
             python=f"{platform.python_implementation()} {platform.python_version()}",
+            devices=tuple(m.DeviceUse(**row) for row in device_rows()),
         )
 
 

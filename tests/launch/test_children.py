@@ -17,8 +17,9 @@ from actorpar.launch import cores
 from actorpar.launch.application import Application
 from actorpar.launch.children import Children
 from actorpar.launch.output import Output
+from actorpar.launch.specs import equal
 from actorpar.nodes.errors import HandshakeRefused, NodeDown
-from actorpar.nodes.events import NodeLost
+from actorpar.nodes.events import NodeEvent, NodeLost
 from actorpar.nodes.node import Node
 from tests.launch.watching import watching
 
@@ -40,7 +41,11 @@ class Controller:
         self.output = Output()
         self.children = Children(self.node, self.application, self.output, runtime_dir=str(folder))
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.node.watch(lambda event: self.lost.set_result(event.reason) if isinstance(event, NodeLost) else None)
+        self.node.watch(self._happened)
+
+    def _happened(self, event: NodeEvent) -> None:
+        if isinstance(event, NodeLost) and not self.lost.done():
+            self.lost.set_result(event.reason)
 
 
 @asynccontextmanager
@@ -62,7 +67,7 @@ async def controlling(folder: Path, program: str = "", app: bytes = b"") -> Asyn
 
 async def test_when_start_returns_all_are_linked_and_have_names(tmp_path: Path) -> None:
     async with controlling(tmp_path) as controller:
-        await controller.children.start(2, labels=("fast",))
+        await controller.children.start(equal(2, ("fast",)))
         members = controller.node.members.values()
         assert sorted(member.name for member in members) == ["node-1", "node-2"]
         assert {member.pid for member in members} == set(controller.children.pids.values())
@@ -82,7 +87,7 @@ async def test_a_child_that_ends_before_it_is_linked_is_told_with_its_exit(
 ) -> None:
     async with controlling(tmp_path, program) as controller:
         with pytest.raises(NodeDown, match=f"node-1 ended before it was linked, {says}") as down:
-            await controller.children.start(1)
+            await controller.children.start(equal(1))
         assert down.value.node == "node-1"
     if program == "1 / 0":
         assert "[node-1] ZeroDivisionError: division by zero\n" in capfd.readouterr().err
@@ -92,7 +97,7 @@ async def test_when_one_fails_the_others_are_ended(tmp_path: Path) -> None:
     program = "try:\n    open(__file__ + '.once', 'x').close()\nexcept FileExistsError:\n    sys.exit(5)"
     async with controlling(tmp_path, program) as controller:
         with pytest.raises(NodeDown, match="exit code 5"):
-            await controller.children.start(2)
+            await controller.children.start(equal(2))
 
 
 async def test_a_child_that_runs_other_code_is_refused_and_says_so(
@@ -100,7 +105,7 @@ async def test_a_child_that_runs_other_code_is_refused_and_says_so(
 ) -> None:
     async with controlling(tmp_path, app=b"another") as controller:
         with pytest.raises(HandshakeRefused, match="runs other code"):
-            await controller.children.start(1)
+            await controller.children.start(equal(1))
         await asyncio.wait([child.exited for child in controller.children._children.values()])
     told = capfd.readouterr().err
     assert "[node-1] actorpar: HandshakeRefused: no link: the other node runs other code" in told
@@ -109,7 +114,7 @@ async def test_a_child_that_runs_other_code_is_refused_and_says_so(
 
 async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with controlling(tmp_path, "import time; time.sleep(60)") as controller:
-        starting = asyncio.create_task(controller.children.start(2))
+        starting = asyncio.create_task(controller.children.start(equal(2)))
         while len(controller.children.pids) < 2:  # noqa: ASYNC110  # what is waited for tells nobody
             await asyncio.sleep(0)
         starting.cancel()
@@ -120,7 +125,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path, caplog: 
 
 async def test_net42_a_child_that_is_killed_is_down_at_once(tmp_path: Path) -> None:
     async with controlling(tmp_path) as controller:
-        await controller.children.start(1)
+        await controller.children.start(equal(1))
         controller.children.kill("node-1")
         async with asyncio.timeout(0.4):
             assert "its process has ended" in await controller.lost
@@ -130,7 +135,7 @@ async def test_net42_a_child_that_is_killed_is_down_at_once(tmp_path: Path) -> N
 async def test_net42_its_exit_is_seen_although_a_descendant_keeps_its_pipe_open(tmp_path: Path) -> None:
     forks = "if os.fork() == 0:\n    import time; time.sleep(3); os._exit(0)"  # it has the ends of all pipes
     async with controlling(tmp_path, forks) as controller:
-        await controller.children.start(1)
+        await controller.children.start(equal(1))
         controller.children.kill("node-1")
         async with asyncio.timeout(2):
             assert "its process has ended, killed by SIGKILL" in await controller.lost
@@ -141,7 +146,7 @@ async def test_a_child_that_does_not_end_is_killed(
 ) -> None:
     monkeypatch.setattr("actorpar.launch.children.GRACE", 0.3)
     async with controlling(tmp_path, "import atexit, time; atexit.register(time.sleep, 60)") as controller:
-        await controller.children.start(1)
+        await controller.children.start(equal(1))
     assert "node-1 has not ended in 0.3 s and is killed" in caplog.text
 
 
@@ -159,7 +164,7 @@ async def test_a_child_has_its_share_of_the_cores_and_no_terminal(
         "print('SIGINT', 'ignored' if int(told.split()[1], 16) & 2 else 'heard')"
     )
     async with controlling(tmp_path, told) as controller:
-        await controller.children.start(2)
+        await controller.children.start(equal(2))
         assert "OMP_NUM_THREADS" not in os.environ
     lines = sorted(line for line in capfd.readouterr().out.splitlines() if line.startswith("[node-1]"))
     assert lines == ["[node-1] 4 4 5", "[node-1] SIGINT heard", "[node-1] b'' False"]
@@ -171,7 +176,7 @@ async def test_a_child_may_have_children_of_multiprocessing(tmp_path: Path, capf
         "process.start()\nprocess.join()"
     )
     async with controlling(tmp_path, forks) as controller:
-        await controller.children.start(1)
+        await controller.children.start(equal(1))
     assert "[node-1] below\n" in capfd.readouterr().out
 
 
@@ -182,10 +187,10 @@ def test_a_child_ends_with_its_parent_while_it_is_still_starting(tmp_path: Path)
     starts = (
         "import actorpar as ap\nfrom pathlib import Path\nfrom actorpar.nodes.node import Node\n"
         "from actorpar.launch.application import Application\nfrom actorpar.launch.children import Children\n"
-        "from actorpar.launch.output import Output\n"
+        "from actorpar.launch.output import Output\nfrom actorpar.launch.specs import equal\n"
         "async def main():\n"
         f"    application = Application(Path({str(path)!r}))\n"
-        f"    await Children(Node('c'), application, Output(), runtime_dir={str(tmp_path)!r}).start(1)\n"
+        f"    await Children(Node('c'), application, Output(), runtime_dir={str(tmp_path)!r}).start(equal(1))\n"
         "if __name__ == '__main__':\n    ap.run(main)\n"
     )
     starter = tmp_path / "starter.py"

@@ -18,7 +18,8 @@ down_after = 5
 name = "alpha"
 host = "me@10.0.0.2"
 listen = ["tcp://10.0.0.2:7000"]
-labels = ["gpu", "fast"]
+labels = ["fast", "near"]
+device = "cuda:1"
 folder = "/srv/app"
 key = "/srv/keys/alpha"
 command = "/srv/venv/bin/actorpar"
@@ -45,8 +46,8 @@ def test_a_file_is_read_with_all_that_it_says(tmp_path: Path) -> None:
     assert config.listen == ["tcp://10.0.0.1:7000"]
     alpha, beta = config.node
     assert alpha == NodeConfig(
-        name="alpha", host="me@10.0.0.2", listen=["tcp://10.0.0.2:7000"], labels=["gpu", "fast"], folder="/srv/app",
-        key="/srv/keys/alpha", command="/srv/venv/bin/actorpar",
+        name="alpha", host="me@10.0.0.2", listen=["tcp://10.0.0.2:7000"], labels=["fast", "near"],
+        device="cuda:1", folder="/srv/app", key="/srv/keys/alpha", command="/srv/venv/bin/actorpar",
     )  # fmt: skip
     assert (beta.host, beta.labels, beta.command) == ("", [], "actorpar")
 
@@ -57,20 +58,21 @@ def test_a_file_is_read_with_all_that_it_says(tmp_path: Path) -> None:
         ('ssh = "ssh -p 2222"', "ssh = 22", ", line 3: ssh: Expected `str`, got `int`"),
         ("down_after = 5", "down_after = 0", ", line 4: down_after: Expected `float` > 0.0"),
         ("down_after = 5", "down_later = 5", ", line 4: down_later: Object contains unknown field"),
-        ('labels = ["gpu", "fast"]', 'labels = ["gpu", 7]', ", line 10: node 1, labels: Expected `str`, got `int`"),
-        ('name = "beta"', 'name = "be ta"', ", line 16: node 2, name: Expected `str` matching regex"),
-        ('name = "beta"', "", ", line 15: node 2: Object missing required field `name`"),
-        ('name = "beta"', 'name = "alpha"', ", line 16: node 2, name: another node is called alpha, too"),
-        ('folder = "/srv/app"', 'floder = "/srv/app"', ", line 11: node 1, floder: Object contains unknown field"),
-        ('listen = ["tcp://127.0.0.1:7001"]', "listen = []", ", line 17: node 2, listen: Expected `array` of length"),
-        ("tcp://127.0.0.1:7001", "127.0.0.1:7001", ", line 17: node 2, listen: '127.0.0.1:7001' is no node address"),
-        ("tcp://127.0.0.1:7001", "tcp://127.0.0.1:0", ", line 17: node 2, listen: tcp://127.0.0.1:0: a port that"),
-        ("tcp://127.0.0.1:7001", "tcp://[::]:7001", ", line 17: node 2, listen: tcp://[::]:7001 is no address that"),
+        ('labels = ["fast", "near"]', 'labels = ["fast", 7]', ", line 10: node 1, labels: Expected `str`, got `int`"),
+        ('name = "beta"', 'name = "be ta"', ", line 17: node 2, name: Expected `str` matching regex"),
+        ('name = "beta"', "", ", line 16: node 2: Object missing required field `name`"),
+        ('name = "beta"', 'name = "alpha"', ", line 17: node 2, name: another node is called alpha, too"),
+        ('device = "cuda:1"', 'device = "gpu"', ", line 11: node 1, device: Expected `str` matching regex"),
+        ('folder = "/srv/app"', 'floder = "/srv/app"', ", line 12: node 1, floder: Object contains unknown field"),
+        ('listen = ["tcp://127.0.0.1:7001"]', "listen = []", ", line 18: node 2, listen: Expected `array` of length"),
+        ("tcp://127.0.0.1:7001", "127.0.0.1:7001", ", line 18: node 2, listen: '127.0.0.1:7001' is no node address"),
+        ("tcp://127.0.0.1:7001", "tcp://127.0.0.1:0", ", line 18: node 2, listen: tcp://127.0.0.1:0: a port that"),
+        ("tcp://127.0.0.1:7001", "tcp://[::]:7001", ", line 18: node 2, listen: tcp://[::]:7001 is no address that"),
         ("tcp://10.0.0.2:7000", "unix:/tmp/alpha", ", line 9: node 1, listen: unix:/tmp/alpha cannot be reached from"),
         ('host = "me@10.0.0.2"', 'host = "-oProxyCommand=x"', ", line 8: node 1, host: '-oProxyCommand=x' is no host"),
         ('host = "me@10.0.0.2"', 'host = "a b"', ", line 8: node 1, host: 'a b' is no host"),
         ('ssh = "ssh -p 2222"', "ssh = \"ssh '\"", ', line 3: ssh: "ssh \'" is no command: No closing quotation'),
-        ('"/srv/venv/bin/actorpar"', '" "', ", line 13: node 1, command: ' ' is no command: it is empty"),
+        ('"/srv/venv/bin/actorpar"', '" "', ", line 14: node 1, command: ' ' is no command: it is empty"),
         ('key = "nodes.key"', "", ", line 2: listen: tcp://10.0.0.1:7000 can be reached from other hosts: name a key"),
         ("[[node]]\nname = \"beta\"", "[[node]\nname = \"beta\"", ": Expected ']]' at the end of an array declaration"),
     ],

@@ -129,7 +129,7 @@ def test_they_end_when_their_controller_does(tmp_path: Path, how: signal.Signals
 def test_what_the_file_says_reaches_the_shell_of_the_other_host_as_one_word_each() -> None:
     each = NodeConfig(
         name="alpha", host="me@h", listen=["tcp://h:7"], labels=["a b", "$(reboot)"], folder="/x y", key="/k'",
-        command="a c",
+        device="cuda:1", command="a c",
     )  # fmt: skip
     found = words(each, Config(node=[each], ssh="ssh -p 22"), Application(Path("/here/app.py"), "go"), 2.5)
     assert found[:5] == ["ssh", "-p", "22", "--", "me@h"]
@@ -137,5 +137,5 @@ def test_what_the_file_says_reaches_the_shell_of_the_other_host_as_one_word_each
     shown = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines() == [
         "node", "app.py:go", "--until-eof", "--name", "alpha", "--down-after", "2.5", "--listen=tcp://h:7",
-        "--label=a b", "--label=$(reboot)", "--key=/k'",
+        "--label=a b", "--label=$(reboot)", "--device=cuda:1", "--key=/k'",
     ]  # fmt: skip

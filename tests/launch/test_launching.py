@@ -43,9 +43,9 @@ def served() -> Iterator[list[subprocess.Popen[str]]]:
         process.communicate(timeout=10)
 
 
-def serve(started: list[subprocess.Popen[str]], *words: str) -> str:
+def serve(started: list[subprocess.Popen[str]], *words: str, program: Path = APP) -> str:
     """Start a node and return the address at which it listens."""
-    process = start("node", str(APP), *words)
+    process = start("node", str(program), *words)
     started.append(process)
     assert process.stdout is not None
     for line in process.stdout:

@@ -213,7 +213,8 @@ def snapshot(clock: float, *actors: tuple[Any, ...], **fields: Any) -> SystemSna
     counters["handled"] = sum(actor[3] for actor in actors)
     made = {
         "clock": clock, "system": "shop", "pid": 1, "alive": len(rows), "left_out": 0, "queued": 0, "handlers": 0,
-        "counters": counters, "dead_letters": {}, "actors": rows, "waits": [], "suspects": [], "nodes": [], **fields,
+        "counters": counters, "dead_letters": {}, "actors": rows, "waits": [], "suspects": [], "nodes": [],
+        "devices": [], **fields,
     }  # fmt: skip
     return cast(SystemSnapshot, made)
 

@@ -11,8 +11,9 @@ import pytest
 
 import actorpar as ap
 from actorpar.nodes.errors import NodeDown, RemoteError
+from actorpar.nodes.node import Node
 from tests.remote.children import FAILING, JOURNAL, SLOW, STUBBORN, Child, Nest, Parent, loop_for_ever
-from tests.remote.systems import Systems, systems, until
+from tests.remote.systems import SERVES, Systems, systems, until
 
 S = ap.Supervisor
 #: Why the siblings on other nodes of a child that failed are told that they are stopped.
@@ -345,6 +346,50 @@ async def test_ac57_a_node_that_leaves_is_lost_to_the_supervisor_and_its_childre
         await all.lose(1)
         a = await another(sup, "a", a)
         assert await a.ask(Child.where) == "n2"
+
+
+async def test_ac57_a_node_that_is_started_again_is_waited_for_and_that_is_one_attempt() -> None:
+    async with systems(3) as all:
+        all.nodes[0].expected.add("n1", ())
+        sup = await all.here.spawn(S, ap.one_for_one(on("n1", "a"), on("n2", "b")))
+        a = await child(sup, "a")
+        await all.lose(1)
+        await until(lambda: not a.is_alive())
+        assert await phases(sup) == ["starting", "running"]
+        async with Node("n1") as node, ap.ActorSystem("n1", node=node, serves=SERVES):
+            await node.connect(all.nodes[0].addresses[0])
+            a = await another(sup, "a", a)
+            assert await a.ask(Child.where) == "n1"
+            assert [info.restarts for info in await sup.ask(S.which_children)] == [1, 0]
+            await all.here.stop(sup)
+
+
+async def test_ac57_a_node_that_is_given_up_is_not_waited_for_any_longer() -> None:
+    async with systems(2) as two:
+        expected = two.nodes[0].expected
+        expected.add("gpu-0", ("gpu",))
+        spawning = asyncio.create_task(two.here.spawn(Child, "a", on="gpu"))
+        sup = await two.here.spawn(S, ap.dynamic())
+        starting = asyncio.create_task(sup.ask(S.start_child, on("gpu-0", "b")))
+        await until(lambda: len(expected._waiting) == 2)
+        expected.remove("gpu-0")
+        with pytest.raises(NodeDown, match="no node has the name or the label 'gpu'; there are: n1"):
+            await spawning
+        with pytest.raises(ap.ChildStartFailed, match="no node has the name or the label 'gpu-0'"):
+            await starting
+
+
+async def test_ac40_a_stop_does_not_wait_for_a_node_that_is_started_again() -> None:
+    async with systems(2) as two:
+        expected = two.nodes[0].expected
+        expected.add("gpu-0", ("gpu",))
+        sup = await two.here.spawn(S, ap.dynamic())
+        starting = asyncio.create_task(sup.ask(S.start_child, on("gpu", "a")))
+        await until(lambda: expected._waiting)
+        assert (await two.here.stop(sup)).kind == "shutdown"
+        with pytest.raises(ap.ActorDead):
+            await starting
+        assert not expected._waiting
 
 
 async def test_ac57_a_supervisor_that_stops_does_not_wait_for_a_node_that_has_left_its_system() -> None:
