@@ -259,9 +259,9 @@ def _library() -> ctypes.CDLL | None:
 def path() -> str:
     """How the loop learns of devices, for people: by the C part, or by threads and why."""
     if _library() is not None:
-        return "a callback in C"
-    why = "as ACTORPAR_COMPLETION says" if library_path() else "the C part was not built: it needs a C compiler"
-    return f"a thread for each wait ({why})"
+        return "C callback"
+    why = "as ACTORPAR_COMPLETION says" if library_path() else "the C part was not built, which needs a C compiler"
+    return f"threads, one for each wait: {why}"
 
 
 # -- one for each loop

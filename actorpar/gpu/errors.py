@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..actors.errors import Reject
 from ..channels.errors import ActorparError
 
+
 class GpuError(ActorparError):
     """Base class of the errors of devices."""
 

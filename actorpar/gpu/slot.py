@@ -1,0 +1,189 @@
+"""Slots: streams that are used in turn, each by one at a time. Several of them are double buffering.
+
+While one slot copies in, another computes and a third copies out. A slot is free again when its device is done with what
+it was given, not when whoever had it went on, was cancelled or failed: so neither its memory nor its turn is given to
+anybody else before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ..channels import env
+from .array import DeviceArray
+from .device import Device
+from .errors import InvalidDevice, InvalidLaunch
+from .program import Kernel, Size
+from .stream import Stream
+
+#: Bytes of pinned memory through which memory that is not pinned is copied, twice as much for both directions.
+CHUNK: Final = 8 << 20
+#: Bytes that are copied on the loop's thread: more would keep the loop for longer than a thread costs.
+SMALL: Final = 256 << 10
+
+
+class Slots:
+    """`count` slots of a device. `async with slots.slot() as slot:` waits for a free one; first come, first served."""
+
+    def __init__(self, device: Device, kernels: Mapping[str, Kernel], count: int) -> None:
+        self.device = device
+        self.kernels = kernels
+        self._free: asyncio.Queue[Stream] = asyncio.Queue()
+        for _ in range(count):
+            self._free.put_nowait(device.stream())
+        self._count = count
+
+    def slot(self) -> Slot:
+        """A slot, to be entered."""
+        return Slot(self)
+
+    async def take(self) -> Stream:
+        """The stream of a free slot."""
+        return await self._free.get()
+
+    def give_back(self, stream: Stream) -> None:
+        """The slot is free as soon as the device is done with it; if the device is lost, at once, for all that fails."""
+        try:
+            stream.settle(lambda _: self._free.put_nowait(stream))
+        except Exception:
+            self._free.put_nowait(stream)
+
+    async def drain(self) -> None:
+        """Return when all slots are free: nobody has one, and the device is done with everything."""
+        streams = [await self._free.get() for _ in range(self._count)]
+        for stream in streams:
+            self._free.put_nowait(stream)
+
+
+class Slot:
+    """One stream, and what an actor does on it; inside `async with`.
+
+    Each of its methods waits until the stream has room, gives the device its piece of work, and returns: only `get` and
+    `done` wait for the device. Cancelling any of them takes nothing back. An array belongs to the slot that uses it
+    until another one does, or until it is sent.
+    """
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._stream: Stream | None = None
+
+    async def __aenter__(self) -> Slot:
+        self._stream = await self._slots.take()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        stream, self._stream = self.stream, None
+        self._slots.give_back(stream)
+
+    @property
+    def stream(self) -> Stream:
+        """Its stream, for other libraries: torch.cuda.ExternalStream(slot.stream.handle)."""
+        if self._stream is None:
+            raise InvalidDevice("a slot is used inside `async with actor.slot() as slot:`")
+        return self._stream
+
+    @property
+    def device(self) -> Device:
+        """Its device."""
+        return self._slots.device
+
+    async def pinned(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Memory of the host from which `put` copies without another copy before; see `Device.pinned`."""
+        return await self.device.pinned(shape, dtype)
+
+    async def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> DeviceArray:
+        """A new array on the device, with anything in it. OutOfDeviceMemory."""
+        return self.device.empty(shape, dtype)
+
+    async def put(self, host: NDArray[Any]) -> DeviceArray:
+        """A new array on the device with what `host` has. OutOfDeviceMemory.
+
+        Memory of `pinned`, and on OpenCL all contiguous memory, is copied by the device itself: do not change it before
+        `done`. Other memory is copied to pinned memory first, on another thread if it is large, and is yours when this
+        returns.
+        """
+        stream = self.stream
+        array = self.device.empty(host.shape, host.dtype)
+        await stream.room()
+        if host.flags.c_contiguous and (self.device.kind == "opencl" or self.device.pool.holds(host)):
+            stream.copy_in(array, host)
+            return array
+        flat = np.ascontiguousarray(host).reshape(-1).view(np.uint8)
+        for begin in range(0, len(flat), CHUNK):
+            part = flat[begin : begin + CHUNK]
+            block = await self.device.pool.wait_for(len(part))
+            await _copy(block, part)
+            await stream.room()
+            stream.copy_in(array, block, begin)
+        return array
+
+    async def launch(self, name: str, size: Size, *arguments: Any, block: Size | None = None) -> None:
+        """Run a kernel of the program for `size` items: a number, or up to three for as many dimensions.
+
+        Arrays that other slots or actors have worked on are waited for, by the device. InvalidLaunch for a kernel that
+        there is not, and for arguments that are not those of its signature.
+        """
+        kernel = self._slots.kernels.get(name)
+        if kernel is None:
+            known = ", ".join(self._slots.kernels) or "none"
+            raise InvalidLaunch(f"the program has no kernel {name!r}; its kernels are: {known}")
+        await self.stream.room()
+        self.stream.launch(kernel, size, arguments, block)
+
+    async def get(self, array: DeviceArray, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """What an array has, on the host, when the work before is done: in `out`, or in a new array.
+
+        A new one stands in pinned memory as long as half of that is free. InvalidLaunch: `out` does not fit.
+        """
+        if out is not None and (out.nbytes != array.nbytes or not out.flags.c_contiguous or not out.flags.writeable):
+            raise InvalidLaunch(f"out is a contiguous array of {array.nbytes} bytes that can be written to")
+        pool, stream = self.device.pool, self.stream
+        host = out
+        if host is None:
+            memory = pool.take(array.nbytes, spare=pool.cap // 2)
+            host = np.empty(array.shape, array.dtype) if memory is None else _shaped(memory, array)
+        await stream.room()
+        if self.device.kind == "opencl" or pool.holds(host):
+            stream.copy_out(host, array)
+            await stream.done()
+        else:
+            await self._get_staged(array, host.reshape(-1).view(np.uint8))
+        return host
+
+    async def done(self, *, timeout: float | None = None) -> None:
+        """Return when the device is done with all that this slot was given. DeviceHung, if that takes longer."""
+        await self.stream.done(timeout=timeout)
+
+    async def _get_staged(self, array: DeviceArray, flat: NDArray[np.uint8]) -> None:
+        """Through two blocks: while the device fills one, a thread empties the other."""
+        stream, before = self.stream, None
+        for begin in range(0, len(flat), CHUNK):
+            part = flat[begin : begin + CHUNK]
+            block = await self.device.pool.wait_for(len(part))
+            await stream.room()
+            stream.copy_out(block, array, begin)
+            if before is not None:
+                await _copy(*before)
+            await stream.done()
+            before = part, block
+        if before is not None:
+            await _copy(*before)
+
+
+async def _copy(to: NDArray[np.uint8], part: NDArray[np.uint8]) -> None:
+    if len(part) <= SMALL:
+        to[:] = part
+    else:
+        await env.run_in_thread(np.copyto, to, part)
+
+
+def _shaped(memory: NDArray[np.uint8], array: DeviceArray) -> NDArray[Any]:
+    return memory.view(array.dtype).reshape(array.shape)
