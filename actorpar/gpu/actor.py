@@ -34,8 +34,8 @@ class GpuActor(Actor, reentrant=True):
     slots   how many handlers use the device at a time, 2: while one copies, another computes
     device  "cuda:0", "opencl:0", "cuda", "opencl" or "auto"; by default what ACTORPAR_DEVICE says, else "auto"
 
-    Starting it opens the device and compiles `program`, off the loop: NoDevice, CompileError. DeviceLost fails the actor;
-    on a node for a device the process is replaced with it. A class with an `on_start` or `on_stop` of its own calls
+    Starting it opens the device and compiles `program`, off the loop: NoDevice, CompileError. DeviceLost fails the
+    actor; on a node for a device the process is replaced with it. A class with an `on_start` or `on_stop` of its own calls
     that of `GpuActor` in it: `await super().on_start()`.
     """
 

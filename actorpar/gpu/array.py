@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class DeviceArray:
     """An array in the memory of a device: shape, dtype, and the point from which on it may be used.
 
-    In a process it goes through channels and messages by reference, as it is: neither the host nor the device waits, but
+    In a process it goes through channels and messages by reference, as it is: neither host nor device waits, but
     the stream on which it is used next waits for the work that was given before. Like all that is sent it then belongs
     to the receiver. Its memory is used again when nobody has it any more and the device is done with it.
 

@@ -27,15 +27,14 @@ async def compile_cuda(source: str, architecture: str) -> bytes:
     version = await _run(nvcc, "--version")
     digest = hashlib.sha256("\0".join((version, architecture, source)).encode()).hexdigest()
     kept = cache_folder() / f"{digest}.fatbin"
-    if kept.exists():
-        return await env.run_in_thread(kept.read_bytes)
+    found = await env.run_in_thread(_read, kept)
+    if found is not None:
+        return found
     with tempfile.TemporaryDirectory(prefix="actorpar-nvcc-") as folder:
         text, image = Path(folder, "program.cu"), Path(folder, "program.fatbin")
-        text.write_text(source, "utf-8")
+        await env.run_in_thread(text.write_text, source, "utf-8")
         await _run(nvcc, "-fatbin", f"-arch={architecture}", "-o", str(image), str(text))
-        made = image.read_bytes()
-        await env.run_in_thread(_keep, image, kept)
-    return made
+        return await env.run_in_thread(_keep, image, kept)
 
 
 def find_nvcc() -> str:
@@ -45,8 +44,8 @@ def find_nvcc() -> str:
     found = shutil.which(asked)
     if found is None:
         raise CompileError(
-            f"{asked} was not found: CUDA source is compiled by nvcc, of the CUDA toolkit; or give the program as bytes, "
-            "a fatbin, cubin or PTX that was compiled before"
+            f"{asked} was not found: CUDA source is compiled by nvcc, of the CUDA toolkit; or give the program as "
+            "bytes, a fatbin, cubin or PTX that was compiled before"
         )
     return found
 
@@ -56,15 +55,24 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "actorpar", "kernels")
 
 
-def _keep(image: Path, kept: Path) -> None:
+def _read(kept: Path) -> bytes | None:
+    try:
+        return kept.read_bytes()
+    except OSError:
+        return None
+
+
+def _keep(image: Path, kept: Path) -> bytes:
     """Put it into its place in one step; a folder that cannot be written to costs a compilation each time, no more."""
+    made = image.read_bytes()
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         beside = kept.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(image, beside)
+        beside.write_bytes(made)
         beside.replace(kept)
     except OSError:
         pass
+    return made
 
 
 async def _run(*command: str) -> str:

@@ -34,7 +34,7 @@ from .loopend import at_end_of_loop
 CAPACITY: Final = 4096
 #: Seconds between two looks at the health of a device, while something is awaited of it.
 HEALTH: Final = 0.02
-#: Seconds between the loss of a device and the end of a process that is for it alone: those who waited have a last step.
+#: Seconds between the loss of a device and the end of a process that is for it alone: a last step for those who wait.
 LAST_STEPS: Final = 0.05
 
 Then: TypeAlias = Callable[[BaseException | None], object]
@@ -48,7 +48,7 @@ class Source(Protocol):
         """What is lost together with it."""
 
     def notify(self, library: ctypes.CDLL, slot: int) -> None:
-        """Have the driver call the C function on this slot when all that was enqueued so far is done. Raises GpuError."""
+        """Have the driver call the C function on this slot when all enqueued so far is done. Raises GpuError."""
 
     def waiter(self) -> Callable[[], None]:
         """Mark this point, and return what blocks a thread until the device has reached it. Raises GpuError."""

@@ -15,8 +15,8 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pycuda.driver as cu
-from pycuda.tools import DeviceMemoryPool
+import pycuda.driver as cu  # pyright: ignore[reportMissingImports]
+from pycuda.tools import DeviceMemoryPool  # pyright: ignore[reportMissingImports]
 
 from .array import DeviceArray
 from .compiling import compile_cuda

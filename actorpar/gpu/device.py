@@ -150,7 +150,7 @@ class Device(ABC):
             raise self.lost
 
     def lose(self, error: DeviceLost) -> None:
-        """It cannot be used any more: everything that is awaited of it fails with `error`, and so does every later use."""
+        """It cannot be used any more: all that is awaited of it fails with `error`, and so does every later use."""
         if self.lost is None:
             self.lost = error
             completions().lose(self.context, error)
@@ -172,9 +172,9 @@ _HELD: Final[list[Device]] = []  # of a parent: what stands in their memory belo
 def open_device(spec: str | None = None) -> Device:
     """The device of the running loop for "cuda:0", "opencl:0", "cuda", "opencl" or "auto".
 
-    None is what ACTORPAR_DEVICE says, which on a node for a device is that device, else "auto": the first device of CUDA,
-    and only where there is none, of OpenCL. That is never silent: the log says which. The first call makes a context,
-    which blocks the loop for a moment; later ones return the same device. NoDevice, with the reasons.
+    None is what ACTORPAR_DEVICE says, which on a node for a device is that device, else "auto": the first device of
+    CUDA, and only where there is none, of OpenCL. That is never silent: the log says which. The first call makes a
+    context, which blocks the loop for a moment; later ones return the same device. NoDevice, with the reasons.
     """
     loop = asyncio.get_running_loop()
     device = _DEVICES.get((loop, spec or ""))

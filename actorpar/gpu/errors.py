@@ -24,7 +24,7 @@ class DeviceLost(GpuError):
 
 
 class DeviceHung(DeviceLost):
-    """A deadline on device work has passed. Work on a device cannot be stopped: only the end of the process does that."""
+    """A deadline on device work has passed. Nothing but the end of the process stops work on a device."""
 
 
 class CompileError(GpuError):

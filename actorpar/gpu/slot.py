@@ -1,8 +1,8 @@
 """Slots: streams that are used in turn, each by one at a time. Several of them are double buffering.
 
-While one slot copies in, another computes and a third copies out. A slot is free again when its device is done with what
-it was given, not when whoever had it went on, was cancelled or failed: so neither its memory nor its turn is given to
-anybody else before.
+While one slot copies in, another computes and a third copies out. A slot is free again when its device is done with
+what it was given, not when whoever had it went on, was cancelled or failed: so neither its memory nor its turn is given
+to anybody else before.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Slots:
         return await self._free.get()
 
     def give_back(self, stream: Stream) -> None:
-        """The slot is free as soon as the device is done with it; if the device is lost, at once, for all that fails."""
+        """The slot is free as soon as the device is done with it; at once, if the device is lost and all that fails."""
         try:
             stream.settle(lambda _: self._free.put_nowait(stream))
         except Exception:

@@ -36,8 +36,8 @@ class Stream(ABC):
     """Work for a device, done in the order in which it was given. `device.stream()` makes one.
 
     The methods that give work return at once. Before them goes `await stream.room()`, if the stream is not known to
-    have few pieces of work: a `Slot` does it by itself. All are called on the thread of the loop. Each raises DeviceLost
-    once the device is lost, and WorkFailed if its driver refuses.
+    have few pieces of work: a `Slot` does it by itself. All are called on the thread of the loop. Each raises
+    DeviceLost once the device is lost, and WorkFailed if its driver refuses.
     """
 
     def __init__(self, device: Device) -> None:
