@@ -35,8 +35,8 @@ class GpuActor(Actor, reentrant=True):
     device  "cuda:0", "opencl:0", "cuda", "opencl" or "auto"; by default what ACTORPAR_DEVICE says, else "auto"
 
     Starting it opens the device and compiles `program`, off the loop: NoDevice, CompileError. DeviceLost fails the
-    actor; on a node for a device the process is replaced with it. A class with an `on_start` or `on_stop` of its own calls
-    that of `GpuActor` in it: `await super().on_start()`.
+    actor; on a node for a device the process is replaced with it. A class with an `on_start` or `on_stop` of its own
+    calls that of `GpuActor` in it: `await super().on_start()`.
     """
 
     program: ClassVar[Program | None] = None

@@ -52,6 +52,7 @@ class Source(Protocol):
 
     def waiter(self) -> Callable[[], None]:
         """Mark this point, and return what blocks a thread until the device has reached it. Raises GpuError."""
+        raise NotImplementedError
 
     def check(self) -> None:
         """Return if its context can still be used; else raise DeviceLost. Never blocks."""

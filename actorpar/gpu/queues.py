@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import sys
 from collections.abc import Callable, Hashable
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ _CALLS: Final = ("clEnqueueMarkerWithWaitList", "clSetEventCallback", "clRelease
 @functools.cache
 def _calls() -> Any:
     """The addresses of these functions in the library that PyOpenCL is linked with."""
-    library = ctypes.CDLL(cl._cl.__file__)
+    library = ctypes.CDLL(sys.modules[cl.CommandQueue.__module__].__file__)
     addresses = [ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in _CALLS]
     return (ctypes.c_void_p * len(_CALLS))(*addresses)
 

@@ -90,7 +90,7 @@ def cuda_handle(stream: Any) -> int:
         return stream
     protocol = getattr(stream, "__cuda_stream__", None)
     if protocol is not None:
-        told = protocol() if callable(protocol) else protocol
+        told: Any = protocol() if callable(protocol) else protocol
         return int(told[1])
     for attribute in ("cuda_stream", "ptr", "handle"):  # torch; cupy; PyCUDA and numba
         handle = getattr(stream, attribute, None)
