@@ -3,7 +3,7 @@
  *   fake_open_gate(id)    lets the kernel gate(id) end, now and from then on; -1: all gates
  *   fake_close_gate(id)   it waits again
  *   fake_count(what)      how many there are: see the table below; -1 for another word
- *   fake_fail(name, code) the next call of this function of the driver returns the code, and does nothing
+ *   fake_fail(name, code, times)   the next calls of this function of the driver return the code, and do nothing
  *   fake_heal()           forgets the faults of all devices, which the real driver never does
  */
 #include "fake.h"
@@ -18,7 +18,7 @@ static atomic_long waiting;
 
 static char failing[64];
 static CUresult failure;
-static atomic_bool armed;
+static atomic_int times_left;
 
 void wait_for_gate(int gate, CUcontext ctx)
 {
@@ -74,12 +74,12 @@ EXPORTED long fake_count(const char *what)
     return -1;
 }
 
-EXPORTED void fake_fail(const char *function, int code)
+EXPORTED void fake_fail(const char *function, int code, int times)
 {
     pthread_mutex_lock(&lock);
     strncpy(failing, function, sizeof failing - 1);
     failure = (CUresult)code;
-    armed = true;
+    times_left = times;
     pthread_mutex_unlock(&lock);
 }
 
@@ -92,10 +92,10 @@ static bool is_failing(const char *function)
 
 CUresult injected(const char *function)
 {
-    if (!armed) return CUDA_SUCCESS;
+    if (!times_left) return CUDA_SUCCESS;
     pthread_mutex_lock(&lock);
-    bool fails = armed && is_failing(function);
-    if (fails) armed = false;
+    bool fails = times_left && is_failing(function);
+    if (fails) times_left--;
     CUresult code = failure;
     pthread_mutex_unlock(&lock);
     return fails ? code : CUDA_SUCCESS;

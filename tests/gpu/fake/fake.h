@@ -181,7 +181,7 @@ long count_modules(void);
 
 /* -- controls.c */
 
-/* What a test has said that this function returns, once. */
+/* What a test has said that this function returns now, or success. */
 CUresult injected(const char *function);
 /* Wait until a test opens the gate, or the context is at an end. */
 void wait_for_gate(int gate, CUcontext ctx);
