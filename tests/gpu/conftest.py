@@ -27,12 +27,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         delegation.delegate(items)
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if delegation.is_there():
-        text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-        delegation.tell(test=report.nodeid, when=report.when, outcome=report.outcome, text=text)
-
-
 @pytest.fixture
 def fake_cuda() -> Lane:
     """PyCUDA over the fake driver, for programs: `fake_cuda.run("-c", program, FAKE_CUDA_DEVICES="2")`."""

@@ -1,7 +1,7 @@
 /* Copies and fills, in the order of their stream.
  *
- * With memory that is not pinned an asynchronous copy is not what its name says, here as in the driver: to the device, the
- * bytes are taken at the call; from the device, the call waits until they are there.
+ * With memory that is not pinned an asynchronous copy is not what its name says, here as in the driver: to the device,
+ * the bytes are taken at the call; from the device, the call waits until they are there.
  */
 #include "fake.h"
 #include <stdlib.h>
@@ -88,7 +88,8 @@ CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream h
     return between(to, from, size, stream);
 }
 
-CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext there, CUdeviceptr from, CUcontext here, size_t size, CUstream handle)
+CUresult cuMemcpyPeerAsync(
+    CUdeviceptr to, CUcontext there, CUdeviceptr from, CUcontext here, size_t size, CUstream handle)
 {
     ENTER(ctx);
     return cuMemcpyDtoDAsync(to, from, size, handle);

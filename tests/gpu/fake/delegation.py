@@ -1,22 +1,24 @@
 """Tests that are marked `over_fake_cuda` run in another process, over the fake driver; all of a file in one.
 
 Here each is an item that tells what became of it there. So the process of the other tests has no CUDA driver, and the
-tests are written as all others are.
+tests are written as all others are. In the process over the driver this module is a plugin, which tells the results.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
+import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.gpu.fake.lane import ROOT, Lane, MissingError, lane
+from tests.gpu.fake.lane import Lane, MissingError, lane
 
 MARK = "over_fake_cuda"
 #: Names the file that a process over the fake driver tells its results to.
@@ -30,8 +32,10 @@ def is_there() -> bool:
     return RESULTS in os.environ
 
 
-def tell(**result: str) -> None:
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Add a line to the results."""
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+    result = {"test": report.nodeid, "when": report.when, "outcome": report.outcome, "text": text}
     with open(os.environ[RESULTS], "a", encoding="utf-8") as file:
         file.write(json.dumps(result) + "\n")
 
@@ -39,40 +43,48 @@ def tell(**result: str) -> None:
 class Elsewhere:
     """What became of the tests of one file, which run when the first of them is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
         self.ids: list[str] = []
-        self._told: dict[str, list[dict[str, str]]] | None = None
+        self._root = root
+        self._told: defaultdict[str, list[dict[str, str]]] | None = None
         self._end = ""
 
-    def results(self, test: str, folder: Path) -> list[dict[str, str]]:
-        """What was told of a test: for setup, call and teardown."""
+    def results(self, test: str) -> list[dict[str, str]]:
+        """What was told of a test: for setup, call and teardown. Raises MissingError where there is no fake driver."""
         if self._told is None:
-            self._run(lane(), folder / "results")
-        assert self._told is not None
-        told = self._told.get(test, [])
+            where = lane()
+            with tempfile.TemporaryDirectory() as folder:
+                self._told = self._run(where, Path(folder))
+        told = self._told[test]
         if not told or told[-1]["when"] != "teardown":
             return [*told, {"when": "end", "outcome": "failed", "text": self._end}]
         return told
 
-    def _run(self, where: Lane, file: Path) -> None:
-        self._told = defaultdict(list)
-        file.touch()
-        words = ["-m", "pytest", "-q", "--no-header", "-m", "", "-p", "no:cacheprovider"]
+    def _run(self, where: Lane, folder: Path) -> defaultdict[str, list[dict[str, str]]]:
+        results, printed = folder / "results", folder / "printed"
+        results.touch()
+        words = ["-m", "pytest", "-q", "--no-header", "-m", "", "-p", __name__, "-p", "no:cacheprovider"]
         words += ["-o", f"faulthandler_timeout={DUMP}"]
-        more = {RESULTS: str(file), "FAKE_CUDA_DEVICES": "2"}
-        program = subprocess.Popen(
-            [str(where.python), *words, *self.ids], env=where.environment(**more), cwd=ROOT, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        environment = where.environment(FAKE_CUDA_DEVICES="2", **{RESULTS: str(results)})
+        with open(printed, "wb") as out:
+            program = subprocess.Popen(
+                [str(where.python), *words, *self.ids], env=environment, cwd=self._root,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
         try:
-            out, _ = program.communicate(timeout=LIMIT)
+            program.wait(LIMIT)
         except subprocess.TimeoutExpired:
-            os.killpg(program.pid, signal.SIGKILL)
-            out, _ = program.communicate()
-        self._end = f"the process over the fake driver ended with {program.returncode} before this test\n{out[-6000:]}"
-        for line in file.read_text("utf-8").splitlines():
+            pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)  # and whatever it has started
+        said = printed.read_text("utf-8", "replace")[-6000:]
+        self._end = f"the process over the fake driver ended with {program.wait()} before this test\n{said}"
+        told = defaultdict(list)
+        for line in results.read_text("utf-8").splitlines():
             result = json.loads(line)
-            self._told[result["test"]].append(result)
+            told[result["test"]].append(result)
+        return told
 
 
 class FailedElsewhereError(Exception):
@@ -82,28 +94,18 @@ class FailedElsewhereError(Exception):
 class Delegated(pytest.Item):
     """Stands for a test that runs elsewhere."""
 
-    def __init__(self, *, elsewhere: Elsewhere, test: str, **rest: Any) -> None:
+    def __init__(self, *, test: pytest.Item, elsewhere: Elsewhere, **rest: Any) -> None:
         super().__init__(**rest)
-        self._elsewhere = elsewhere
         self._test = test
-
-    @classmethod
-    def of(cls, item: pytest.Item, elsewhere: Elsewhere) -> Delegated:
-        made = cls.from_parent(item.parent, name=item.name, elsewhere=elsewhere, test=item.nodeid)
-        made.own_markers = item.own_markers
-        made._where = item.reportinfo()
-        elsewhere.ids.append(item.nodeid)
-        return made
-
-    _where: tuple[Any, int | None, str]
+        self._elsewhere = elsewhere
+        elsewhere.ids.append(test.nodeid)
 
     def reportinfo(self) -> tuple[Any, int | None, str]:
-        return self._where
+        return self._test.reportinfo()
 
     def runtest(self) -> None:
-        folder = self.config._tmp_path_factory.mktemp("fake-cuda")  # type: ignore[attr-defined]
         try:
-            results = self._elsewhere.results(self._test, folder)
+            results = self._elsewhere.results(self._test.nodeid)
         except MissingError as missing:
             pytest.skip(str(missing))
         for result in results:
@@ -120,7 +122,8 @@ class Delegated(pytest.Item):
 
 def delegate(items: list[pytest.Item]) -> None:
     """Put in the place of each marked test one that runs elsewhere."""
-    files: dict[Path, Elsewhere] = defaultdict(Elsewhere)
+    files: dict[Path, Elsewhere] = {}
     for place, item in enumerate(items):
-        if item.get_closest_marker(MARK) is not None:
-            items[place] = Delegated.of(item, files[item.path])
+        if item.parent is not None and item.get_closest_marker(MARK) is not None:
+            elsewhere = files.setdefault(item.path, Elsewhere(item.config.rootpath))
+            items[place] = Delegated.from_parent(item.parent, name=item.name, test=item, elsewhere=elsewhere)

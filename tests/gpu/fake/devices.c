@@ -200,27 +200,29 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice
     return CUDA_SUCCESS;
 }
 
+#define SAID(code, text) {code, #code, text}
+
 static const struct { CUresult code; const char *name, *text; } errors[] = {
-    {CUDA_SUCCESS, "CUDA_SUCCESS", "no error"},
-    {CUDA_ERROR_INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
-    {CUDA_ERROR_OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
-    {CUDA_ERROR_NOT_INITIALIZED, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
-    {CUDA_ERROR_NO_DEVICE, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
-    {CUDA_ERROR_INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
-    {CUDA_ERROR_INVALID_IMAGE, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
-    {CUDA_ERROR_INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
-    {CUDA_ERROR_NO_BINARY_FOR_GPU, "CUDA_ERROR_NO_BINARY_FOR_GPU", "no kernel image is available for execution on the device"},
-    {CUDA_ERROR_ECC_UNCORRECTABLE, "CUDA_ERROR_ECC_UNCORRECTABLE", "uncorrectable ECC error encountered"},
-    {CUDA_ERROR_INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
-    {CUDA_ERROR_NOT_FOUND, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
-    {CUDA_ERROR_NOT_READY, "CUDA_ERROR_NOT_READY", "device not ready"},
-    {CUDA_ERROR_ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
-    {CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "too many resources requested for launch"},
-    {CUDA_ERROR_CONTEXT_IS_DESTROYED, "CUDA_ERROR_CONTEXT_IS_DESTROYED", "context is destroyed"},
-    {CUDA_ERROR_ASSERT, "CUDA_ERROR_ASSERT", "device-side assert triggered"},
-    {CUDA_ERROR_LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
-    {CUDA_ERROR_NOT_SUPPORTED, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
-    {CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "system has unsupported display driver / cuda driver combination"},
+    SAID(CUDA_SUCCESS, "no error"),
+    SAID(CUDA_ERROR_INVALID_VALUE, "invalid argument"),
+    SAID(CUDA_ERROR_OUT_OF_MEMORY, "out of memory"),
+    SAID(CUDA_ERROR_NOT_INITIALIZED, "initialization error"),
+    SAID(CUDA_ERROR_NO_DEVICE, "no CUDA-capable device is detected"),
+    SAID(CUDA_ERROR_INVALID_DEVICE, "invalid device ordinal"),
+    SAID(CUDA_ERROR_INVALID_IMAGE, "device kernel image is invalid"),
+    SAID(CUDA_ERROR_INVALID_CONTEXT, "invalid device context"),
+    SAID(CUDA_ERROR_NO_BINARY_FOR_GPU, "no kernel image is available for execution on the device"),
+    SAID(CUDA_ERROR_ECC_UNCORRECTABLE, "uncorrectable ECC error encountered"),
+    SAID(CUDA_ERROR_INVALID_HANDLE, "invalid resource handle"),
+    SAID(CUDA_ERROR_NOT_FOUND, "named symbol not found"),
+    SAID(CUDA_ERROR_NOT_READY, "device not ready"),
+    SAID(CUDA_ERROR_ILLEGAL_ADDRESS, "an illegal memory access was encountered"),
+    SAID(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, "too many resources requested for launch"),
+    SAID(CUDA_ERROR_CONTEXT_IS_DESTROYED, "context is destroyed"),
+    SAID(CUDA_ERROR_ASSERT, "device-side assert triggered"),
+    SAID(CUDA_ERROR_LAUNCH_FAILED, "unspecified launch failure"),
+    SAID(CUDA_ERROR_NOT_SUPPORTED, "operation not supported"),
+    SAID(CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, "system has unsupported display driver / cuda driver combination"),
 };
 
 CUresult cuGetErrorString(CUresult code, const char **text)

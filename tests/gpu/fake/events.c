@@ -103,8 +103,8 @@ long count_events(void)
 
 static bool is_reached(struct mark *mark, uint32_t recorded) { return (int32_t)(mark->done - recorded) >= 0; }
 
-/* Another process, which may die, can be the one that lets this one go on; so an end of the own context is looked for now
- * and then. An event that a dead process has recorded is never reached: nobody knows better of the real driver. */
+/* Another process, which may die, can be the one that lets this one go on; so an end of the own context is looked for
+ * now and then. What a dead process has recorded is never reached: no better is known of the real driver. */
 static void wait_for_mark(struct mark *mark, uint32_t recorded, CUcontext ctx)
 {
     struct timespec a_while = {0, 20000000};

@@ -1,8 +1,8 @@
 /* A CUDA driver made of host memory and threads: a test double, which shows logic and never speed.
  *
- * A stream is a queue and a thread. Device memory is a file in memory; its addresses cannot be read by the host, so what
- * a kernel or a copy is given must be found among the allocations first. All locks are held for a moment only, and no
- * function waits for a stream while it holds one. What a test decides with is in controls.c, the kernels are in kernels.c.
+ * A stream is a queue and a thread. Device memory is a file in memory; its addresses cannot be read by the host, so
+ * what a kernel or a copy is given must be found among the allocations first. All locks are held for a moment only, and
+ * no function waits for a stream while it holds one. What a test decides is in controls.c, the kernels are in kernels.c.
  */
 #pragma once
 #ifndef _GNU_SOURCE

@@ -159,7 +159,8 @@ CUresult cuIpcGetEventHandle(CUipcEventHandle *handle, CUevent event)
 static struct mark *marks_of(const struct ticket *ticket)
 {
     for (struct opened *each = opened; each; each = each->next)
-        if (each->marks && each->ticket.process == ticket->process && each->ticket.born == ticket->born) return each->marks;
+        if (each->marks && each->ticket.process == ticket->process && each->ticket.born == ticket->born)
+            return each->marks;
     struct mark *marks = map(ticket, 0, marks_size());
     if (marks) remember((struct opened){*ticket, NULL, 0, marks, NULL});
     return marks;

@@ -1,7 +1,7 @@
 /* The kernels that there are. A new one is a function and a line in the table at the end.
  *
- * A kernel gets its arguments in `a`, asks for memory with `reach`, and returns FAULT where that is none of its own, as a
- * device does. It works on as many elements as it was given threads, for a launch that is too small is a mistake, too.
+ * A kernel gets its arguments in `a`, asks for memory with `reach`, and returns FAULT where that is none of its own, as
+ * a device does. It works on as many elements as it was given threads: a launch that is too small is a mistake, too.
  */
 #include "fake.h"
 #include <string.h>

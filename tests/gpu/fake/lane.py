@@ -46,11 +46,11 @@ class Lane:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    def run(self, *arguments: str, limit: float = LIMIT, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a Python program; it ends in time, or this fails."""
         return subprocess.run(
             [str(self.python), *arguments], env=self.environment(**more), cwd=ROOT, text=True,
-            capture_output=True, timeout=limit, check=False,
+            capture_output=True, timeout=LIMIT, check=False,
         )  # fmt: skip
 
 

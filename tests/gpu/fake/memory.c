@@ -1,7 +1,7 @@
 /* Memory: of each device, a file in memory, of which allocations are pieces; and host memory that is pinned.
  *
  * Device addresses are of a range that nobody can read, so the host that follows one fails as with a real device. Freed
- * memory is filled with 0xFF and is given away again late: what still uses it is found out.
+ * memory is filled with 0xFF, as far as it is not huge, and given away again late: what still uses it is found out.
  */
 #include "fake.h"
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 
 #define PAGE 4096UL
 #define GRAVES 16       /* freed allocations that are not given away yet */
+#define POISONED (4UL << 20)    /* bytes of each that are filled; the rest goes back to the host at once */
 
 /* The memory of a device. */
 struct arena {
@@ -85,6 +86,14 @@ static CUdeviceptr gap(struct arena *arena, size_t room)
     return start + room <= end ? start : 0;
 }
 
+/* Give bytes of the arena back to the host, from so far into an allocation. */
+static void punch(struct arena *arena, struct span *span, size_t from)
+{
+    if (from >= span->room) return;
+    off_t start = span->base - arena->base + from;
+    fallocate(arena->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, span->room - from);
+}
+
 /* Give what was freed first back to all; false if there is none. */
 static bool rob_grave(struct arena *arena)
 {
@@ -92,7 +101,7 @@ static bool rob_grave(struct arena *arena)
         CUdeviceptr base = arena->graves[(arena->freed + each) % GRAVES];
         for (struct span *span = spans; base && span; span = span->next) {
             if (span->base != base || !span->freed) continue;
-            fallocate(arena->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, base - arena->base, span->room);
+            punch(arena, span, 0);
             drop(span);
             arena->graves[(arena->freed + each) % GRAVES] = 0;
             return true;
@@ -104,7 +113,8 @@ static bool rob_grave(struct arena *arena)
 static void bury(struct span *span)
 {
     struct arena *arena = arena_for(span->ctx->device);
-    memset(span->view, 0xFF, span->room);
+    memset(span->view, 0xFF, span->room < POISONED ? span->room : POISONED);
+    punch(arena, span, POISONED);
     arena->used -= span->room;
     span->freed = true;
     if (arena->graves[arena->freed % GRAVES]) rob_grave(arena);
@@ -121,7 +131,8 @@ static CUresult allocate(CUcontext ctx, size_t size, CUdeviceptr *address)
         if (!rob_grave(arena)) return CUDA_ERROR_OUT_OF_MEMORY;
     arena->used += room;
     insert((struct span){
-        .kind = DEVICE, .base = base, .view = arena->view + (base - arena->base), .size = size, .room = room, .ctx = ctx,
+        .kind = DEVICE, .base = base, .view = arena->view + (base - arena->base), .size = size, .room = room,
+        .ctx = ctx,
     });
     *address = base;
     return CUDA_SUCCESS;

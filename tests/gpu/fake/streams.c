@@ -1,7 +1,7 @@
 /* Streams: each a queue of pieces of work and a thread that does them in their order.
  *
- * The NULL stream and streams that are not CU_STREAM_NON_BLOCKING wait for each other, as the driver promises: what is put
- * into one of them comes after all that was in the other before.
+ * The NULL stream and streams that are not CU_STREAM_NON_BLOCKING wait for each other, as the driver promises: what is
+ * put into one of them comes after all that was in the other before.
  */
 #include "fake.h"
 #include <signal.h>
