@@ -1,8 +1,57 @@
+"""Two ways to the fake CUDA driver: a mark for tests that run over it, and a fixture for programs that tests start."""
+
 from __future__ import annotations
+
+import gc
+import importlib
+import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.gpu.drivers import Libraries
+from tests.gpu.fake import controls, delegation
+from tests.gpu.fake.lane import Lane, MissingError, lane
+
+# PoCL is a device made of the processor: with one thread the tests leave a core to all the rest.
+os.environ.setdefault("POCL_MAX_PTHREAD_COUNT", "1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{delegation.MARK}: runs with PyCUDA over the fake driver, in another process")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not delegation.is_there():
+        delegation.delegate(items)
+
+
+@pytest.fixture
+def fake_cuda() -> Lane:
+    """PyCUDA over the fake driver, for programs: `fake_cuda.run("-c", program, FAKE_CUDA_DEVICES="2")`."""
+    try:
+        return lane()
+    except MissingError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def cuda() -> Iterator[Any]:
+    """`pycuda.driver`, with the primary context of device 0 current; for tests that are marked `over_fake_cuda`. Gates
+    are closed when the test begins, and after it faults are forgotten."""
+    driver = importlib.import_module("pycuda.driver")
+    driver.init()
+    context = driver.Device(0).retain_primary_context()
+    context.push()
+    controls.close_gate()
+    yield driver
+    controls.open_gate()
+    controls.heal()
+    driver.Context.synchronize()
+    gc.collect()
+    context.pop()
 
 
 @pytest.fixture
