@@ -101,7 +101,7 @@ def test_a17_ci_installs_from_the_lock_before_anything_else() -> None:
 def test_a17_other_environments_are_installed_from_locks_alone() -> None:
     for script in ("run", "pycuda"):
         text = (ROOT / ".ci" / script).read_text().replace("\\\n", " ")
-        installs = [line.strip() for line in text.splitlines() if "pip\" install" in line or "pip install" in line]
+        installs = [line.strip() for line in text.splitlines() if 'pip" install' in line or "pip install" in line]
         assert installs
         others = [line for line in installs if "-e '.[test]'" not in line]
         assert [line for line in others if "--require-hashes -r .ci/" not in line] == []
