@@ -110,19 +110,31 @@ class CudaDevice(Device):
             return OutOfDeviceMemory(f"{what}: {error}")
         return WorkFailed(f"{what}: {error}")
 
-    def _close(self) -> None:
-        self._streams.clear()
-        self._programs.clear()
-        gc.collect()  # what dies in cycles dies on this thread
-        self._pool.free_held()
+    def _close(self, *, idle: bool) -> None:
+        atexit.unregister(self._pop)
+        if idle:
+            for stream in self._streams:
+                stream.release()
+            self._pinned.release()
+            del self._probe
+            gc.collect()  # what dies in cycles dies on this thread, while the context is current
+            self._pool.stop_holding()
+            del self._pool
+        else:
+            _LEFT.append(self)
         self._pop()
+        if idle:
+            self._context.detach()  # which makes it current again
+            driver().set_context(None)
 
     def _pop(self) -> None:
-        """Take the context off this thread; once."""
-        atexit.unregister(self._pop)
-        context, self._context = self._context, None
-        if context is not None and driver().context() == self._identity[1]:
+        """Take the context off this thread."""
+        if driver().context() == self._identity[1]:
             cu.Context.pop()
+
+
+#: Devices whose loops have ended while they worked, or that were lost: what drivers may still write to stays.
+_LEFT: Final[list[CudaDevice]] = []
 
 
 class CudaStream(Stream):
@@ -180,6 +192,11 @@ class CudaStream(Stream):
     def after(self, mark: Any) -> None:
         self._do(self._stream.wait_for_event, mark)
         self._used.append(mark)
+
+    def release(self) -> None:
+        """Destroy it, for its device is closed."""
+        del self._stream
+        self._signal = None
 
     def _do(self, call: Callable[..., Any], *arguments: Any) -> None:
         if self.device.lost is not None:

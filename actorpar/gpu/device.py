@@ -83,8 +83,8 @@ class Device(ABC):
         """Its kernels. CompileError."""
 
     @abstractmethod
-    def _close(self) -> None:
-        """Give the device back; nothing uses it any more."""
+    def _close(self, *, idle: bool) -> None:
+        """Give the device back on the thread of the loop; if it is not idle, what it may work on stays where it is."""
 
     # -- the face
 
@@ -111,8 +111,17 @@ class Device(ABC):
         self.check()
         kind = np.dtype(dtype)
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        memory = await self._pinned.wait_for(math.prod(shape) * kind.itemsize)
+        memory = await self.pinned_block(math.prod(shape) * kind.itemsize)
         return memory.view(kind).reshape(shape)
+
+    async def pinned_block(self, size: int) -> NDArray[np.uint8]:
+        """So many bytes of pinned memory, as soon as they can be had."""
+        block = self._pinned.take(size)
+        if block is None:
+            for stream in self._streams:
+                stream.settle_midway()  # what is done gives its blocks back, also if nobody awaits it
+            block = await self._pinned.wait_for(size)
+        return block
 
     async def build(self, program: Program) -> dict[str, Kernel]:
         """The kernels of a program, compiled off the loop; a program is compiled once. CompileError, InvalidLaunch."""
@@ -156,10 +165,11 @@ class Device(ABC):
             completions().lose(self.context, error)
 
     def close(self) -> None:
-        """The loop ends: give the device back, unless it still works for somebody; then it is left as it is."""
+        """The loop ends: give the device back, and leave what it still works on where it is."""
         figures.unwatch(self)
-        if self.lost is None and not self.in_flight:
-            self._close()
+        idle = self.lost is None and not self.in_flight
+        self._programs.clear()
+        self._close(idle=idle)
 
     def __repr__(self) -> str:
         return f"<{self.spec}, {self.name}>"

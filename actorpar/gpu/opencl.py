@@ -105,8 +105,9 @@ class OpenCLDevice(Device):
             return OutOfDeviceMemory(text)
         return WorkFailed(text)
 
-    def _close(self) -> None:
-        self._pool.stop_holding()
+    def _close(self, *, idle: bool) -> None:
+        if idle:
+            self._pool.stop_holding()
 
 
 class OpenCLStream(Stream):

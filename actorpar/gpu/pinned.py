@@ -43,6 +43,7 @@ class PinnedPool:
         self._waiting: collections.deque[tuple[int, asyncio.Future[NDArray[np.uint8]]]] = collections.deque()
         self.cap = cap
         self.made = 0
+        self.closed = False
 
     @property
     def lent(self) -> int:
@@ -118,8 +119,16 @@ class PinnedPool:
                 )  # if its await is cancelled now, the block goes with the future, and comes back
             self._waiting.popleft()
 
+    def release(self) -> None:
+        """Let go of the blocks that are not lent; those that are go with the arrays on them."""
+        self._collect()
+        self._free.clear()
+        self.closed = True
+
     def came_back(self, block: NDArray[np.uint8]) -> None:
         """The last array on a block is gone; on any thread."""
+        if self.closed:
+            return
         self._back.append(block)
         if self._waiting:
             try:

@@ -119,7 +119,7 @@ class Slot:
         flat = np.ascontiguousarray(host).reshape(-1).view(np.uint8)
         for begin in range(0, len(flat), CHUNK):
             part = flat[begin : begin + CHUNK]
-            block = await self.device.pool.wait_for(len(part))
+            block = await self.device.pinned_block(len(part))
             await _copy(block, part)
             await stream.room()
             stream.copy_in(array, block, begin)
@@ -167,7 +167,7 @@ class Slot:
         stream, before = self.stream, None
         for begin in range(0, len(flat), CHUNK):
             part = flat[begin : begin + CHUNK]
-            block = await self.device.pool.wait_for(len(part))
+            block = await self.device.pinned_block(len(part))
             await stream.room()
             stream.copy_out(block, array, begin)
             if before is not None:

@@ -173,6 +173,11 @@ class Stream(ABC):
         if self._unsettled >= BATCH:
             self.settle(by=self.midway())
 
+    def settle_midway(self) -> None:
+        """Settle what was given so far, if it is not yet, without holding up what is given next."""
+        if self._unsettled and self.device.lost is None:
+            self.settle(by=self.midway())
+
     def midway(self) -> Source:
         """What tells of this point without holding up what is given next."""
         return self

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.gpu.devices import why_no_opencl
 from tests.gpu.drivers import Libraries
 from tests.gpu.fake import controls, delegation
 from tests.gpu.fake.lane import Lane, MissingError, lane
@@ -61,3 +62,13 @@ def libraries(monkeypatch: pytest.MonkeyPatch) -> Libraries:
     monkeypatch.delenv("ACTORPAR_DEVICE", raising=False)
     monkeypatch.setattr("actorpar.gpu.finding._told", set())
     return Libraries(monkeypatch)
+
+
+@pytest.fixture
+def spec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The device of a test that has EVERY_DEVICE as its parameters; gates are open after it, and faults forgotten."""
+    wanted: str = request.param
+    monkeypatch.delenv("ACTORPAR_DEVICE", raising=False)
+    if wanted.startswith("opencl") and (why := why_no_opencl()):
+        pytest.skip(why)
+    return wanted

@@ -1,0 +1,52 @@
+"""The devices that the shared tests run on, and the programs for them."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+
+import pytest
+
+from actorpar import gpu
+
+OPENCL = """
+__kernel void scale(__global float *x, float a, int n) { int i = get_global_id(0); if (i < n) x[i] *= a; }
+__kernel void add(__global float *x, __global const float *y, int n) { int i = get_global_id(0); if (i < n) x[i] += y[i]; }
+__kernel void fill(__global float *x, float a, int n) { int i = get_global_id(0); if (i < n) x[i] = a; }
+__kernel void spin(long n) { volatile long k = n; while (k > 0) k--; }
+"""
+CUDA = """
+#define I (blockIdx.x * blockDim.x + threadIdx.x)
+extern "C" {
+__global__ void scale(float *x, float a, int n) { int i = I; if (i < n) x[i] *= a; }
+__global__ void add(float *x, const float *y, int n) { int i = I; if (i < n) x[i] += y[i]; }
+__global__ void fill(float *x, float a, int n) { int i = I; if (i < n) x[i] = a; }
+__global__ void spin(long long ns) { long long t = clock64(); while (clock64() - t < ns) ; }
+}
+"""
+#: On real hardware and on PoCL these kernels compute; on the fake driver its own of the same names do.
+PROGRAM = gpu.Program({"opencl": OPENCL, "cuda": CUDA}, scale="Pfi", add="PPi", fill="Pfi", spin="q")
+
+#: A parameter of a test: the device it runs on.
+EVERY_DEVICE = (
+    pytest.param("opencl:0", id="opencl"),
+    pytest.param("cuda:0", id="fake", marks=pytest.mark.over_fake_cuda),
+    pytest.param("cuda:0", id="cuda", marks=pytest.mark.gpu),
+)
+#: The time that `spin` of PoCL or of a GPU takes is of no account to any test.
+_TRIAL = """
+import numpy, pyopencl as cl
+context = cl.Context([[d for p in cl.get_platforms() for d in p.get_devices()][0]])
+cl.Program(context, "__kernel void one(__global float *x) { x[0] = 1; }").build()
+"""
+
+
+@functools.cache
+def why_no_opencl() -> str:
+    """Why no test can run on a device of OpenCL; empty if there is one that compiles."""
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", _TRIAL], capture_output=True, text=True, timeout=60)
+    if found.returncode == 0:
+        return ""
+    why = (found.stderr.strip().splitlines() or ["it crashed"])[-1]
+    return f"no device of OpenCL that compiles: install pyopencl, and Debian's pocl-opencl-icd ({why})"
