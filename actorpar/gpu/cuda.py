@@ -23,7 +23,7 @@ from .compiling import compile_cuda
 from .completion import Source
 from .device import Device
 from .driver import driver
-from .errors import CompileError, DeviceLost, OutOfDeviceMemory, WorkFailed
+from .errors import CompileError, DeviceLost, NoDevice, OutOfDeviceMemory, WorkFailed
 from .finding import Found
 from .program import Dimensions, Kernel, Program, Signature
 from .stream import Stream
@@ -42,14 +42,17 @@ class CudaDevice(Device):
 
     def __init__(self, found: Found) -> None:
         super().__init__(found)
-        cu.init()
-        device = cu.Device(int(found.spec.partition(":")[2]))
-        self._context = device.retain_primary_context()
-        self._context.push()
-        atexit.register(self._pop)  # an interpreter that ends with a context of PyCUDA aborts
-        self._identity = ("cuda", driver().context())
+        try:
+            cu.init()
+            device = cu.Device(int(found.spec.partition(":")[2]))
+            self._context = device.retain_primary_context()
+            self._context.push()
+            atexit.register(self._pop)  # an interpreter that ends with a context of PyCUDA aborts
+            self._identity = ("cuda", driver().context())
+            self._probe = cu.Stream(_NON_BLOCKING)
+        except cu.Error as error:
+            raise NoDevice(f"{found.spec}, {found.name}, cannot be opened: {error}") from error
         self._pool = DeviceMemoryPool()
-        self._probe = cu.Stream(_NON_BLOCKING)
         self.architecture = "sm_{}{}".format(*device.compute_capability())
         self.block: int = device.max_threads_per_block
 
@@ -66,7 +69,10 @@ class CudaDevice(Device):
         return int(array.buffer)
 
     def _make_stream(self) -> Stream:
-        return CudaStream(self)
+        try:
+            return CudaStream(self)
+        except cu.Error as error:
+            raise self.meaning(error, f"a stream of {self.spec}") from None
 
     def _allocate(self, size: int) -> Any:
         try:

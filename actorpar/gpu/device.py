@@ -15,6 +15,7 @@ import numpy as np
 from . import figures
 from .array import DeviceArray
 from .completion import completions
+from .ending import leave_process
 from .errors import DeviceLost, InvalidLaunch
 from .finding import Found, choose
 from .loopend import at_end_of_loop
@@ -184,7 +185,8 @@ def open_device(spec: str | None = None) -> Device:
 
     None is what ACTORPAR_DEVICE says, which on a node for a device is that device, else "auto": the first device of
     CUDA, and only where there is none, of OpenCL. That is never silent: the log says which. The first call makes a
-    context, which blocks the loop for a moment; later ones return the same device. NoDevice, with the reasons.
+    context, which blocks the loop for a moment; later ones return the same device. NoDevice, with the reasons;
+    DeviceLost.
     """
     loop = asyncio.get_running_loop()
     device = _DEVICES.get((loop, spec or ""))
@@ -192,6 +194,9 @@ def open_device(spec: str | None = None) -> Device:
         found = choose(spec)
         device = _DEVICES.get((loop, found.spec)) or _open(loop, found)
         _DEVICES[loop, spec or ""] = device
+    if device.lost is not None:
+        leave_process(device.lost)  # on a node for it at once: a restart in this process would be in vain
+        raise device.lost
     return device
 
 

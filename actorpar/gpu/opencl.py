@@ -160,6 +160,9 @@ class OpenCLStream(Stream):
         self._do(cl.enqueue_barrier, self.queue, wait_for=[mark])
         self._used.append(mark)
 
+    def release(self) -> None:
+        """A queue may be released on whatever thread."""
+
     def _do(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         if self.device.lost is not None:
             raise self.device.lost

@@ -160,9 +160,11 @@ class Stream(ABC):
 
         try:
             completions().arm(by or self, settled)
-        except BaseException:
+        except BaseException as error:
             self._unsettled += number
             self._used = used + self._used
+            if isinstance(error, DeviceLost):
+                self.device.lose(error)
             raise
 
     def given(self, *used: Any) -> None:
@@ -177,6 +179,10 @@ class Stream(ABC):
         """Settle what was given so far, if it is not yet, without holding up what is given next."""
         if self._unsettled and self.device.lost is None:
             self.settle(by=self.midway())
+
+    @abstractmethod
+    def release(self) -> None:
+        """Destroy it on the thread of the loop, for its device is closed."""
 
     def midway(self) -> Source:
         """What tells of this point without holding up what is given next."""

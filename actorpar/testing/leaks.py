@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
@@ -29,6 +30,9 @@ TURNS: Final = 16
 NAMED: Final = 10
 #: Where the system lists the open files of this process; elsewhere they are not looked at.
 OPEN_FILES: Final = "/proc/self/fd"
+
+#: What a driver keeps open from the first use of a device to the end of the process.
+DRIVERS: Final = ("/dev/nvidia", "/dev/dri/")
 
 #: A timer of the library itself that holds nothing: debug mode's look for deadlocks.
 _LOOK: Final = f"{waitgraph.watch.__qualname__}.<locals>.look"
@@ -120,7 +124,11 @@ def _files() -> Iterator[tuple[object, str]]:
         numbers = sorted(map(int, os.listdir(OPEN_FILES)))
     except OSError:
         return
+    completion = sys.modules.get("actorpar.gpu.completion")
+    kept = completion.open_descriptors() if completion is not None else ()
     for number in numbers:
         with contextlib.suppress(OSError):  # the folder that was listed, which is closed by now
             target = os.readlink(f"{OPEN_FILES}/{number}")
+            if number in kept or target.startswith(DRIVERS):
+                continue
             yield (number, target), f"the open file {number}: {target}"

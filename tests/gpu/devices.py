@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +14,9 @@ from actorpar import gpu
 
 OPENCL = """
 __kernel void scale(__global float *x, float a, int n) { int i = get_global_id(0); if (i < n) x[i] *= a; }
-__kernel void add(__global float *x, __global const float *y, int n) { int i = get_global_id(0); if (i < n) x[i] += y[i]; }
+__kernel void add(__global float *x, __global const float *y, int n) {
+    int i = get_global_id(0); if (i < n) x[i] += y[i];
+}
 __kernel void fill(__global float *x, float a, int n) { int i = get_global_id(0); if (i < n) x[i] = a; }
 __kernel void spin(long n) { volatile long k = n; while (k > 0) k--; }
 """
@@ -50,3 +54,9 @@ def why_no_opencl() -> str:
         return ""
     why = (found.stderr.strip().splitlines() or ["it crashed"])[-1]
     return f"no device of OpenCL that compiles: install pyopencl, and Debian's pocl-opencl-icd ({why})"
+
+
+async def turn_until(condition: Callable[[], object]) -> None:
+    """Turns of the loop until it holds: devices tell nobody but those who wait for their work."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0)

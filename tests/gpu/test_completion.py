@@ -14,8 +14,9 @@ import pytest
 
 from actorpar.gpu import completion
 from actorpar.gpu.completion import Completions
-from actorpar.gpu.errors import DeviceLost, WorkFailed
+from actorpar.gpu.errors import DeviceHung, DeviceLost, WorkFailed
 from actorpar.gpu.waiting import wait_for
+from tests.gpu.devices import turn_until
 
 
 class Stream:
@@ -145,7 +146,7 @@ async def test_a_cancelled_wait_keeps_its_slot_until_the_device_gets_there(compl
     stream.reach()
     stream.reach()
     await other
-    await _until(lambda: completions.pending == 0)
+    await turn_until(lambda: completions.pending == 0)
 
 
 async def test_what_a_driver_refuses_is_raised_and_leaves_nothing_behind(completions: Completions) -> None:
@@ -197,18 +198,13 @@ async def test_a_slot_of_a_lost_device_is_not_given_out_before_its_driver_has_ca
         healthy.reach()
     await asyncio.gather(*tasks)
     stream.reach()
-    await asyncio.wait_for(_until(lambda: len(completions._free) == completion.CAPACITY), 5)
+    await asyncio.wait_for(turn_until(lambda: len(completions._free) == completion.CAPACITY), 5)
     assert isinstance(task.exception(), DeviceLost)
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
 
 
 async def test_a_wait_that_takes_longer_than_it_may_is_a_device_hung(completions: Completions) -> None:
     stream = Stream()
-    with pytest.raises(completion.DeviceLost, match=r"not done within 0\.01 s"):
+    with pytest.raises(DeviceHung, match=r"not done within 0\.01 s"):
         await wait_for(stream, 0.01)
     stream.reach()
 

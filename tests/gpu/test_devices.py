@@ -185,6 +185,11 @@ async def test_thousands_of_launches_wait_for_room_while_the_loop_goes_on(spec: 
     assert turns > 10
 
 
+def cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+
+
 async def test_a_storm_of_cancellations_mixes_no_memory_up_and_loses_no_slot(spec: str) -> None:
     slots = await slots_of(spec, 3)
     dice = random.Random(1)
@@ -199,14 +204,13 @@ async def test_a_storm_of_cancellations_mixes_no_memory_up_and_loses_no_slot(spe
 
     tasks = [asyncio.ensure_future(job(number)) for number in range(300)]
     while any(not task.done() for task in tasks):
-        for task in dice.sample(tasks, 3):
-            task.cancel()
+        cancel(dice.sample(tasks, 3))
         await asyncio.sleep(0)
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert not [each for each in results if isinstance(each, Exception)]
     await slots.drain()
     assert slots.device.in_flight == 0
-    del task, tasks, results
+    del tasks, results
     await asyncio.sleep(0)  # the step that gather has ended still refers to what it gave
     gc.collect()
     assert slots.device.pool.lent == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ import pytest
 import actorpar as ap
 from actorpar import gpu
 from actorpar.gpu import completion
+from tests.gpu.devices import turn_until
 from tests.gpu.fake import controls
 
 pytestmark = pytest.mark.over_fake_cuda
@@ -67,8 +68,7 @@ async def test_a_hundred_waits_on_many_streams_all_fail_with_one_fault() -> None
 
     waits = [asyncio.ensure_future(wait(number)) for number in range(10)]
     await asyncio.sleep(0)
-    while slots.device.busy < 10:
-        await asyncio.sleep(0)
+    await turn_until(lambda: slots.device.busy == 10)
     controls.open_gate()
     await asyncio.wait(waits)
     assert [type(each.exception()) for each in waits if each.exception()] == [gpu.DeviceLost] * sum(
@@ -114,8 +114,7 @@ async def test_a_cancelled_job_gives_slot_and_memory_back_when_the_device_is_don
             await slot.get(array)
 
     task = asyncio.ensure_future(job())
-    while slots.device.in_flight < 4:
-        await asyncio.sleep(0)
+    await turn_until(lambda: slots.device.in_flight >= 4)
     allocations = controls.count("allocations")
     task.cancel()
     await asyncio.wait([task])
@@ -148,14 +147,12 @@ async def test_a_job_that_is_killed_with_its_actor_holds_nothing_up() -> None:
         ref = await system.spawn(Gated)
         asking = asyncio.ensure_future(ref.ask(Gated.run))
         device = gpu.open_device("cuda:0")
-        while not device.busy:
-            await asyncio.sleep(0)
+        await turn_until(lambda: device.busy)
         system.kill(ref)
         await asyncio.wait([asking])
         assert isinstance(asking.exception(), ap.ActorDead)
         controls.open_gate()
-        while device.busy:
-            await asyncio.sleep(0)
+        await turn_until(lambda: not device.busy)
 
 
 async def test_work_that_takes_longer_than_it_may_is_a_device_hung_and_the_device_is_lost() -> None:
@@ -185,12 +182,13 @@ async def test_a_full_launch_queue_and_waits_behind_it_end() -> None:
     device = slots.device
     stream, kernels = device.stream(), slots.kernels
     array = device.empty(64, np.float32)
+    waits = []
     for number in range(4000):  # past its room, as no slot does
         stream.launch(kernels["fill"], 64, (array, 1.0, 64))
         if number % 100 == 0:
-            waiting = asyncio.ensure_future(gpu.done(stream))
+            waits.append(asyncio.ensure_future(gpu.done(stream)))
             await asyncio.sleep(0)
-    await waiting
+    await asyncio.gather(*waits)
     await stream.done()
     assert stream.in_flight == 0
 
@@ -266,22 +264,28 @@ def test_two_loops_in_two_threads_use_the_device_side_by_side() -> None:
     assert results == [True] * 100
 
 
+def in_a_child(call: Callable[[], object]) -> str:
+    """What it raises in a process that is forked from this one."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            call()
+        except gpu.DeviceLost as error:
+            os.write(write, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as told:
+        text = told.read()
+    os.waitpid(pid, 0)
+    return text
+
+
 def test_after_a_fork_the_child_is_told_to_use_spawn() -> None:
     async def main() -> str:
         device = gpu.open_device("cuda:0")
-        read, write = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                device.check()
-            except gpu.DeviceLost as error:
-                os.write(write, str(error).encode())
-            finally:
-                os._exit(0)
-        os.close(write)
-        with os.fdopen(read) as told:
-            text = told.read()
-        os.waitpid(pid, 0)
+        text = in_a_child(device.check)
         device.check()
         return text
 
