@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import actorpar as ap
+from tests.gpu.pocl import why_no_opencl
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -42,6 +43,8 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 @pytest.mark.parametrize(("place", "source"), BLOCKS, ids=[place for place, _ in BLOCKS])
 def test_every_python_block_of_the_pages_runs(place: str, source: str) -> None:
+    if ("import gpu" in source or "pyopencl" in source) and (why := why_no_opencl()):
+        pytest.skip(why)
     namespace: dict[str, Any] = {"__name__": "a block of the pages"}
     exec(compile(source, place, "exec"), namespace)
 

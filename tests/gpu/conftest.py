@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.gpu.devices import why_no_opencl
 from tests.gpu.drivers import Libraries
 from tests.gpu.fake import controls, delegation
 from tests.gpu.fake.lane import Lane, MissingError, lane
-
-# PoCL is a device made of the processor: with one thread the tests leave a core to all the rest.
-os.environ.setdefault("POCL_MAX_PTHREAD_COUNT", "1")
+from tests.gpu.pocl import why_no_opencl
 
 
 def pytest_configure(config: pytest.Config) -> None:

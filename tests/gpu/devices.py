@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -38,22 +35,6 @@ EVERY_DEVICE = (
     pytest.param("cuda:0", id="fake", marks=pytest.mark.over_fake_cuda),
     pytest.param("cuda:0", id="cuda", marks=pytest.mark.gpu),
 )
-#: The time that `spin` of PoCL or of a GPU takes is of no account to any test.
-_TRIAL = """
-import numpy, pyopencl as cl
-context = cl.Context([[d for p in cl.get_platforms() for d in p.get_devices()][0]])
-cl.Program(context, "__kernel void one(__global float *x) { x[0] = 1; }").build()
-"""
-
-
-@functools.cache
-def why_no_opencl() -> str:
-    """Why no test can run on a device of OpenCL; empty if there is one that compiles."""
-    found = subprocess.run([sys.executable, "-W", "ignore", "-c", _TRIAL], capture_output=True, text=True, timeout=60)
-    if found.returncode == 0:
-        return ""
-    why = (found.stderr.strip().splitlines() or ["it crashed"])[-1]
-    return f"no device of OpenCL that compiles: install pyopencl, and Debian's pocl-opencl-icd ({why})"
 
 
 async def turn_until(condition: Callable[[], object]) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from actorpar import gpu
-from tests.gpu.devices import why_no_opencl
 from tests.gpu.fake import controls
+from tests.gpu.pocl import why_no_opencl
 
 
 def every_form(handle: int) -> dict[str, Any]:
