@@ -78,7 +78,8 @@ def test_ci_runs_the_test_command_of_the_readme_literally() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", ["channels", "actorpar/actors", "actorpar/flow", "actorpar/observe", "actorpar/testing"]
+    "folder",
+    ["channels", "actorpar/actors", "actorpar/flow", "actorpar/gpu", "actorpar/observe", "actorpar/testing"],
 )
 def test_the_architecture_page_names_every_file(folder: str) -> None:
     page = read(ROOT / "docs" / "architecture.md")

@@ -48,6 +48,7 @@ class Device(ABC):
         self.name = found.name
         self.lost: DeviceLost | None = None
         self.completed = 0
+        self.spare: list[Stream] = []  # of actors that have ended
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._pinned = PinnedPool(self._make_pinned, cap())
         self._programs: dict[int, tuple[Program, asyncio.Future[dict[str, Kernel]]]] = {}
@@ -92,6 +93,8 @@ class Device(ABC):
     def stream(self) -> Stream:
         """A new stream. Its work runs beside that of the others; only `after` and `use` order it."""
         self.check()
+        if self.spare:
+            return self.spare.pop()
         stream = self._make_stream()
         self._streams.add(stream)
         return stream
@@ -170,6 +173,7 @@ class Device(ABC):
         figures.unwatch(self)
         idle = self.lost is None and not self.in_flight
         self._programs.clear()
+        self.spare.clear()
         self._close(idle=idle)
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .errors import OutOfDeviceMemory
+from .errors import InvalidDevice, OutOfDeviceMemory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +28,11 @@ _SMALLEST: Final = 1 << 12
 
 
 def cap() -> int:
-    """The cap in bytes."""
-    return int(os.environ.get("ACTORPAR_PINNED") or CAP)
+    """The cap in bytes. InvalidDevice: ACTORPAR_PINNED is no number."""
+    text = os.environ.get("ACTORPAR_PINNED") or str(CAP)
+    if not text.isdecimal():
+        raise InvalidDevice(f"ACTORPAR_PINNED is a number of bytes, not {text!r}")
+    return int(text)
 
 
 class PinnedPool:

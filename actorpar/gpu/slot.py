@@ -8,6 +8,8 @@ to anybody else before.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import weakref
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final
@@ -18,7 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from ..channels import env
 from .array import DeviceArray
 from .device import Device
-from .errors import InvalidDevice, InvalidLaunch
+from .errors import GpuError, InvalidDevice, InvalidLaunch
 from .program import Kernel, Size
 from .stream import Stream
 
@@ -35,9 +37,12 @@ class Slots:
         self.device = device
         self.kernels = kernels
         self._free: asyncio.Queue[Stream] = asyncio.Queue()
-        for _ in range(count):
-            self._free.put_nowait(device.stream())
+        streams = [device.stream() for _ in range(count)]
+        for stream in streams:
+            self._free.put_nowait(stream)
         self._count = count
+        # Whoever had them may have been killed, and die in a cycle on another thread: streams are used again instead.
+        weakref.finalize(self, device.spare.extend, streams).atexit = False
 
     def slot(self) -> Slot:
         """A slot, to be entered."""
@@ -72,6 +77,7 @@ class Slot:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._stream: Stream | None = None
+        self._arrays: weakref.WeakSet[DeviceArray] = weakref.WeakSet()
 
     async def __aenter__(self) -> Slot:
         self._stream = await self._slots.take()
@@ -81,6 +87,8 @@ class Slot:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         stream, self._stream = self.stream, None
+        with contextlib.suppress(GpuError):  # of a lost device nothing is waited for
+            stream.hand_over(self._arrays)
         self._slots.give_back(stream)
 
     @property
@@ -112,6 +120,7 @@ class Slot:
         """
         stream = self.stream
         array = self.device.empty(host.shape, host.dtype)
+        self._arrays.add(array)
         await stream.room()
         if host.flags.c_contiguous and (self.device.kind == "opencl" or self.device.pool.holds(host)):
             stream.copy_in(array, host)
@@ -137,6 +146,7 @@ class Slot:
             raise InvalidLaunch(f"the program has no kernel {name!r}; its kernels are: {known}")
         await self.stream.room()
         self.stream.launch(kernel, size, arguments, block)
+        self._arrays.update(arguments[number] for number in kernel.signature.arrays)
 
     async def get(self, array: DeviceArray, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """What an array has, on the host, when the work before is done: in `out`, or in a new array.

@@ -12,7 +12,7 @@ import asyncio
 import collections
 import ctypes
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .array import DeviceArray
@@ -110,6 +110,17 @@ class Stream(ABC):
         if other is not None and other is not self:
             self.after(array.ready if array.ready is not None else other.mark())
         array.stream, array.ready = self, None
+
+    def hand_over(self, arrays: Iterable[DeviceArray]) -> None:
+        """Mark where the work on these arrays ends: whoever uses one next waits for no more than that."""
+        mine = [array for array in arrays if array.stream is self]
+        if not mine:
+            return
+        mark = self.mark() if self.in_flight else None
+        for array in mine:
+            array.ready = mark
+            if mark is None:
+                array.stream = None
 
     async def room(self) -> None:
         """Return when there is room for another piece of work. Cancelling it changes nothing."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from actorpar.gpu import completion
 from tests.gpu.drivers import Libraries
 from tests.gpu.fake import controls, delegation
 from tests.gpu.fake.lane import Lane, MissingError, lane
@@ -61,10 +62,13 @@ def libraries(monkeypatch: pytest.MonkeyPatch) -> Libraries:
 
 
 @pytest.fixture
-def spec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The device of a test that has EVERY_DEVICE as its parameters; gates are open after it, and faults forgotten."""
-    wanted: str = request.param
+def spec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The device of a test that has EVERY_DEVICE as its parameters."""
+    wanted, _, way = str(request.param).partition(" ")
     monkeypatch.delenv("ACTORPAR_DEVICE", raising=False)
+    monkeypatch.setenv("ACTORPAR_COMPLETION", way)
     if wanted.startswith("opencl") and (why := why_no_opencl()):
         pytest.skip(why)
-    return wanted
+    completion._library.cache_clear()
+    yield wanted
+    completion._library.cache_clear()

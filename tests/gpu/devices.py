@@ -29,10 +29,12 @@ __global__ void spin(long long ns) { long long t = clock64(); while (clock64() -
 #: On real hardware and on PoCL these kernels compute; on the fake driver its own of the same names do.
 PROGRAM = gpu.Program({"opencl": OPENCL, "cuda": CUDA}, scale="Pfi", add="PPi", fill="Pfi", spin="q")
 
-#: A parameter of a test: the device it runs on.
+#: A parameter of a test: the device it runs on, and how the loop learns of it.
 EVERY_DEVICE = (
     pytest.param("opencl:0", id="opencl"),
+    pytest.param("opencl:0 threads", id="opencl-threads"),
     pytest.param("cuda:0", id="fake", marks=pytest.mark.over_fake_cuda),
+    pytest.param("cuda:0 threads", id="fake-threads", marks=pytest.mark.over_fake_cuda),
     pytest.param("cuda:0", id="cuda", marks=pytest.mark.gpu),
 )
 

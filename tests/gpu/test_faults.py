@@ -134,6 +134,36 @@ async def test_a_cancelled_job_gives_slot_and_memory_back_when_the_device_is_don
     assert slots.device.pool.lent == 0
 
 
+async def test_whoever_is_handed_an_array_waits_for_the_work_on_it_and_for_no_later_work() -> None:
+    slots = await slots_of(1)
+    others = gpu.Slots(slots.device, slots.kernels, 1)
+    async with slots.slot() as slot:
+        array = await slot.empty(100, np.float32)
+        await slot.launch("gate", 1, 1)
+        await slot.launch("fill", 100, array, 3.0, 100)
+    entering = asyncio.ensure_future(others.slot().__aenter__())
+    other = await entering
+    getting = asyncio.ensure_future(other.get(array))
+    await turn_until(lambda: other.stream.in_flight)
+    assert not getting.done()
+    controls.open_gate(1)
+    async with slots.slot() as slot:
+        await slot.launch("gate", 1, 2)  # which stays shut
+        assert (await getting == 3.0).all()
+        await other.__aexit__(None, None, None)
+
+
+async def test_the_streams_of_an_actor_that_is_gone_are_used_again() -> None:
+    slots = await slots_of(3)
+    device = slots.device
+    handles = {stream.handle for stream in device._streams}
+    del slots
+    gc.collect()
+    again = gpu.Slots(device, {}, 3)
+    assert {stream.handle for stream in device._streams} == handles
+    await again.drain()
+
+
 async def test_a_job_that_is_killed_with_its_actor_holds_nothing_up() -> None:
     class Gated(gpu.GpuActor, slots=1, device="cuda:0"):
         program = PROGRAM
