@@ -51,7 +51,16 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = getattr(import_module(f"{__name__}.{home}"), name)
+        try:
+            module = import_module(f"{__name__}.{home}")
+        except ModuleNotFoundError as error:
+            if error.name != "numpy":
+                raise
+            from .errors import NoDevice
+
+            text = "devices need numpy: pip install 'actorpar[opencl]' or 'actorpar[cuda]' brings it"
+            raise NoDevice(text) from error
+        value = getattr(module, name)
         globals()[name] = value
         return value
 
