@@ -1,4 +1,4 @@
-"""CUDA source is compiled in another process, once; nvcc is a script of the test, or the real one where there is one."""
+"""CUDA source is compiled in another process, once; nvcc is a script of the test, or the real one if there is one."""
 
 from __future__ import annotations
 
