@@ -74,6 +74,6 @@ def fitting(width: int, height: int, box: int) -> tuple[int, int]:
 
 def supervised(nodes: list[str], box: int, sigma: float) -> ap.Strategy:
     """A darkroom on each of these nodes, or one here; it starts again on the device that has replaced a lost one."""
-    places = list(nodes) or [None]
+    places: list[str | None] = [*nodes] or [None]
     children = [ap.child(Darkroom, box, sigma, id=f"darkroom {place or 'here'}", on=place) for place in places]
     return ap.one_for_one(*children, intensity=5, period=60.0, backoff=ap.Backoff(0.1, 2.0))

@@ -62,7 +62,11 @@ class Job:
 
     def pictures(self) -> list[Source]:
         """All pictures, each with a name of its own. BadJob: there is none."""
-        places = [place for each in shlex.split(self.sources) for place in _places(each)]
+        try:
+            each = shlex.split(self.sources)
+        except ValueError as error:
+            raise BadJob(f"IMAGES cannot be split as a shell would do it: {error}") from None
+        places = [place for one in each for place in _places(one)]
         if not places:
             raise BadJob("IMAGES names no picture: set it to folders, files and URLs, with blanks between them")
         taken: set[str] = set()

@@ -37,13 +37,12 @@ def told(letter: ap.DeadLetterItem) -> None:
 
 def loads(view: ap.View, workers: dict[str, int], seconds: float) -> str:
     """What each stage did: its mean time for a picture, and how much of the time its workers had one in hand."""
-    lines, busiest, most = ["stage     workers  done  skipped  per picture  busy"], "", 0.0
+    lines, busiest, most = ["stage    workers  done  skipped  again  per picture  busy"], "", 0.0
     for stage in view.stages:
         count = workers[stage.name]
         load = stage.seconds * (stage.done + stage.skipped) / (count * seconds)
-        lines.append(
-            f"{stage.name:8}  {count:7}  {stage.done:4}  {stage.skipped:7}  {stage.seconds * 1e3:8.1f} ms  {load:4.0%}"
-        )
+        counts = f"{count:7}  {stage.done:4}  {stage.skipped:7}  {stage.retried:5}"
+        lines.append(f"{stage.name:7}  {counts}  {stage.seconds * 1e3:8.1f} ms  {load:4.0%}")
         if load > most:
             busiest, most = stage.name, load
     return "\n".join([*lines, f"the slowest stage: {busiest or 'none'}"])

@@ -14,6 +14,6 @@ def gaussian(sigma: float) -> NDArray[np.uint32]:
     radius = math.ceil(3.0 * sigma)
     distances = np.arange(-radius, radius + 1)
     exact = np.exp(-0.5 * (distances / max(sigma, 1e-9)) ** 2)
-    weights = np.round(exact / exact.sum() * ONE).astype(np.uint32)
-    weights[radius] += np.uint32(ONE) - weights.sum(dtype=np.uint32)  # modulo 2 ** 32, if it is less
-    return weights
+    sums = np.round(np.cumsum(exact[:radius]) / exact.sum() * ONE)  # what is rounded off one is added to the next
+    side = np.diff(sums, prepend=0.0)
+    return np.concatenate([side, [ONE - 2 * side.sum()], side[::-1]]).astype(np.uint32)

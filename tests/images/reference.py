@@ -26,10 +26,8 @@ def blurred(pixels: Pixels, weights: NDArray[np.uint32]) -> Pixels:
 
 def shrunk(pixels: Pixels, columns: int, rows: int) -> Pixels:
     """The mean of the area of each pixel, rounded."""
-    height, width = pixels.shape[:2]
-    across, down = _covered(width, columns), _covered(height, rows)
-    sums = np.einsum("rv,vuc,xu->rxc", down, pixels.astype(np.int64), across)
-    mean: Pixels = ((sums + width * height // 2) // (width * height)).astype(np.uint8)
+    area = pixels.shape[0] * pixels.shape[1]
+    mean: Pixels = ((_areas(pixels.astype(np.int64), columns, rows) + area // 2) // area).astype(np.uint8)
     return mean
 
 
@@ -40,8 +38,7 @@ def exact(pixels: Pixels, sigma: float, columns: int, rows: int) -> NDArray[np.f
     smooth = pixels.astype(np.float64)
     for axis in (1, 0):
         smooth = _sum(smooth, weights / weights.sum(), axis)
-    across, down = _covered(pixels.shape[1], columns), _covered(pixels.shape[0], rows)
-    mean: NDArray[np.float64] = np.einsum("rv,vuc,xu->rxc", down, smooth, across) / (pixels.shape[0] * pixels.shape[1])
+    mean: NDArray[np.float64] = _areas(smooth, columns, rows) / (pixels.shape[0] * pixels.shape[1])
     return mean
 
 
@@ -55,8 +52,15 @@ def _sum(values: NDArray[Any], weights: NDArray[Any], axis: int) -> NDArray[Any]
     return total
 
 
+def _areas(values: NDArray[Any], columns: int, rows: int) -> NDArray[Any]:
+    """The sum over the area of each pixel."""
+    across, down = _covered(values.shape[1], columns), _covered(values.shape[0], rows)
+    return np.stack([down @ values[..., colour] @ across.T for colour in range(3)], axis=2)
+
+
 def _covered(length: int, parts: int) -> NDArray[np.int64]:
     """How much of each of `length` pixels each of `parts` covers, in pieces of which each pixel has `parts`."""
     part, pixel = np.arange(parts)[:, None], np.arange(length)[None, :]
     begin, end = np.maximum(part * length, pixel * parts), np.minimum((part + 1) * length, (pixel + 1) * parts)
-    return np.maximum(end - begin, 0)
+    covered: NDArray[np.int64] = np.maximum(end - begin, 0)
+    return covered

