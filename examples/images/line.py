@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 from darkroom import GROUP, SLOTS, Darkroom
 from decoding import decode, decode_pinned
@@ -25,10 +26,11 @@ class Places:
     """Where the stages run: the names of the nodes for devices, and how many others decode."""
 
     def __init__(self, system: ap.ActorSystem) -> None:
-        nodes = [node for node in system.nodes if "gpu" in node.labels]
-        self.devices = [node.name for node in nodes]
-        self._told = ", ".join(f"{node.name} (pid {node.pid})" for node in nodes)
-        self.decoders = sum("worker" in node.labels for node in system.nodes)
+        devices = [node for node in system.nodes if "gpu" in node.labels]
+        decoders = [node for node in system.nodes if "worker" in node.labels]
+        self.devices = [node.name for node in devices]
+        self.decoders = len(decoders)
+        self._told = f"decoded {_on(decoders)}, developed {_on(devices)}"
 
     def workers(self, job: Job) -> dict[str, int]:
         """How many pictures each stage has in hand at most."""
@@ -41,8 +43,7 @@ class Places:
         return sum(self.workers(job).values()) + 4 * ROOM
 
     def __str__(self) -> str:
-        decoded = f"on {self.decoders} node{'s' * (self.decoders > 1)}" if self.decoders else "here"
-        return f"decoded {decoded}, developed {'on ' + self._told if self._told else 'here'}"
+        return self._told
 
 
 def line(
@@ -71,6 +72,10 @@ def line(
         on_dead_letter=tell,
         system=system,
     )
+
+
+def _on(nodes: list[Any]) -> str:
+    return "on " + ", ".join(f"{node.name} (pid {node.pid})" for node in nodes) if nodes else "here"
 
 
 def _decoding(job: Job, places: Places) -> ap.Stage[Encoded, Decoded]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import shutil
 import subprocess
 from pathlib import Path
@@ -89,15 +90,34 @@ def test_a_picture_fits_into_the_box_and_is_never_enlarged(width: int, height: i
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc, of the CUDA toolkit, is not installed")
 def test_the_kernels_of_cuda_compile_without_a_warning(tmp_path: Path) -> None:
-    command = [
-        "nvcc",
-        "-fatbin",
-        "-arch=sm_90",
-        "-Werror",
-        "all-warnings",
-        "-o",
-        str(tmp_path / "kernels"),
-        str(KERNELS),
-    ]
+    command = ["nvcc", "-fatbin", "-arch=sm_90", "-Werror", "all-warnings", str(KERNELS), "-o", str(tmp_path / "made")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def on_the_host(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The kernels of CUDA, compiled for this processor."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++ is not installed")
+    made, source = tmp_path_factory.mktemp("made") / "kernels.so", Path(__file__).with_name("on_the_host.cpp")
+    command = ["g++", "-O1", "-shared", "-fPIC", f"-I{KERNELS.parent}", "-o", str(made), str(source)]
+    subprocess.run(command, check=True, timeout=120)
+    return ctypes.CDLL(str(made))
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.7, 3.0])
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_the_kernels_of_cuda_compute_what_numpy_does_bit_for_bit(
+    width: int, height: int, sigma: float, on_the_host: ctypes.CDLL
+) -> None:
+    pixels, found = noise(width, height), weights.gaussian(sigma)
+    columns, rows = fitting(width, height, BOX)
+    arrays = [
+        pixels.copy(), np.zeros(256, np.uint32), found, np.empty(pixels.shape, np.uint16),
+        np.empty((rows, columns, 3), np.uint8),
+    ]  # fmt: skip
+    places = [array.ctypes.data_as(ctypes.c_void_p) for array in arrays]
+    on_the_host.develop(*places, *map(ctypes.c_int, (len(found) // 2, width, height, columns, rows)))
+    assert np.array_equal(arrays[4], reference.shrunk(reference.blurred(pixels, found), columns, rows))
+    assert np.array_equal(arrays[1], reference.histogram(pixels))

@@ -23,6 +23,7 @@ from reading import Reader
 from weights import gaussian
 
 import actorpar as ap
+from actorpar import gpu
 from tests.images import reference
 from tests.images.server import serving
 
@@ -106,6 +107,25 @@ async def test_nobody_reads_or_downloads_on_while_the_device_is_held(
             async for picture in results:
                 written.append(picture)
     assert len(written) == len(taken) == 60
+
+
+@pytest.mark.parametrize("where", ["host", "device"])
+async def test_a_picture_for_which_there_is_no_room_is_left_out_and_costs_no_darkroom(
+    where: str, device: None, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = (150, 200, 3)
+    of_device = gpu.Device.empty if where == "device" else gpu.Device.pinned
+
+    def empty(self: gpu.Device, shape: Any, dtype: Any) -> Any:
+        if shape == large:
+            raise gpu.OutOfDeviceMemory("no room")
+        return of_device(self, shape, dtype)
+
+    monkeypatch.setattr(gpu.Device, of_device.__name__, empty)
+    written, left_out = await run(Job(str(samples), out=str(tmp_path), box=32))
+    assert [picture.name for picture in written] == ["sample-000", "sample-003"]
+    stage = "develop" if where == "device" else "decode"
+    assert sorted(left_out)[-4:] == [f"{stage}: sample-00{number}: no room" for number in (1, 2, 4, 5)]
 
 
 async def test_what_is_no_fault_of_a_picture_ends_the_pipeline(device: None, samples: Path, tmp_path: Path) -> None:

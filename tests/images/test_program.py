@@ -68,10 +68,11 @@ def test_it_tells_of_each_picture_of_each_stage_and_what_it_came_to(alone: tuple
 @pytest.mark.parametrize(
     ("options", "places"),
     [
-        ("--nodes 2", "decoded on 2 nodes, developed here"),
+        ("--nodes 2", r"decoded on node-1 \(pid \d+\), node-2 \(pid \d+\), developed here"),
         ("--gpus opencl:0", r"decoded here, developed on opencl-0 \(pid \d+\)"),
-        ("--nodes 1 --gpus opencl:0", r"decoded on 1 node, developed on opencl-0 \(pid \d+\)"),
+        ("--nodes 1 --gpus opencl:0", r"decoded on node-1 \(pid \d+\), developed on opencl-0 \(pid \d+\)"),
     ],
+    ids=["nodes that decode", "a node for the device", "both"],
 )
 def test_with_nodes_the_results_are_the_same_bit_for_bit(
     options: str, places: str, samples: Path, tmp_path: Path, alone: tuple[str, str, dict[str, bytes]]
@@ -94,16 +95,24 @@ def until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
     raise AssertionError(f"it never told {pattern!r}: {''.join(told)}")
 
 
-def test_pictures_of_a_device_node_that_is_killed_are_developed_by_the_next(samples: Path, tmp_path: Path) -> None:
-    images = " ".join([str(samples / "sample-001.jpg")] * 80)
-    with start(["-m", "actorpar", "run", APP, "--gpus", "opencl:0"], images, tmp_path) as process:
-        pid = int(until(process, r"opencl-0 \(pid (\d+)\)")[1])
+@pytest.mark.parametrize(
+    ("options", "lost", "stage"), [("--gpus opencl:0", "opencl-0", "develop"), ("--nodes 2", "node-2", "decode")]
+)
+def test_pictures_of_a_node_that_is_killed_are_done_again_by_the_next(
+    options: str, lost: str, stage: str, samples: Path, tmp_path: Path
+) -> None:
+    images = " ".join([str(samples / "sample-001.jpg")] * 100)
+    with start(["-m", "actorpar", "run", APP, *options.split()], images, tmp_path) as process:
+        pid = int(until(process, rf"{lost} \(pid (\d+)\)")[1])
         until(process, "-> ")
         os.kill(pid, signal.SIGKILL)
         printed, told = process.communicate(timeout=LIMIT)
     assert process.returncode == 0, told
-    assert printed.startswith("80 of 80 pictures"), told
-    assert "opencl-0 has ended: killed by SIGKILL" in told
+    assert printed.startswith("100 of 100 pictures"), told
+    assert f"{lost} has ended: killed by SIGKILL" in told
+    again = re.search(rf"^{stage} +\d+ +100 +0 +(\d+)", told, re.MULTILINE)
+    assert again is not None, told
+    assert int(again[1]) > 0 or stage == "decode", "a device always has pictures; who decodes may wait for room"
     assert len({made for name, made in contents(tmp_path).items() if name.endswith(".png")}) == 1, "all are the same"
 
 
