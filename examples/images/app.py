@@ -28,19 +28,19 @@ from sheet import MOST, write_sheet
 import actorpar as ap
 
 
-async def develop(job: Job, system: ap.ActorSystem) -> int:
-    """Do the job. How many pictures were left out."""
+async def develop(job: Job, system: ap.ActorSystem) -> None:
+    """Do the job."""
     sources = job.pictures()
     places = Places(system)
     await system.spawn(ap.Supervisor, supervised(places.devices, job.box, job.sigma))
     showing.tell(f"{len(sources)} pictures, {places.most(job)} in memory at most; {places}")
 
-    letters: list[ap.DeadLetterItem] = []
     tally, first, begin = showing.Tally(), list[Written](), time.perf_counter()
 
     def left_out(letter: ap.DeadLetterItem) -> None:
+        nonlocal tally
         showing.told(letter)
-        letters.append(letter._replace(item=None))
+        tally = tally._replace(left_out=tally.left_out + 1)
 
     async with Reader() as reader:
         pipeline = line(job, system, sources, reader, left_out)
@@ -49,15 +49,14 @@ async def develop(job: Job, system: ap.ActorSystem) -> int:
                 async with pipeline as results:
                     async for written in results:
                         show(written)
-                        tally = showing.Tally(tally.pictures + 1, 0, tally.read + written.size)
+                        tally = tally._replace(pictures=tally.pictures + 1, read=tally.read + written.size)
                         first = [*first, written][:MOST]
         finally:  # after Ctrl-C, too
             seconds = time.perf_counter() - begin
             showing.tell(showing.loads(pipeline.view(), places.workers(job), seconds))
-            print(tally._replace(left_out=len(letters)).summary(len(sources), seconds))
+            print(tally.summary(len(sources), seconds))
     if job.sheet:
         await asyncio.to_thread(write_sheet, Path(job.sheet), first)
-    return len(letters)
 
 
 async def main() -> None:

@@ -1,7 +1,8 @@
-"""The second stage: pixels, in the memory from which the device gets them without another copy on the way.
+"""The second stage: pixels, in memory from which the device gets them without another copy on the way.
 
 If the device is this process's own, that is pinned memory. If it is that of another node, it is memory that the nodes
-of this host share: the array is written here and read there.
+of this host share: the array is written here and read there. Pillow decodes into memory of its own, and so there is the
+one copy from that.
 """
 
 import asyncio
@@ -45,7 +46,9 @@ def opened(encoded: Encoded) -> Image.Image:
         with Image.open(io.BytesIO(encoded.data)) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise BadPicture(f"it has {image.width} x {image.height} pixels, and {MOST_PIXELS} are the most")
-            return ImageOps.exif_transpose(image).convert("RGB")
+            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            return image if image.mode == "RGB" else image.convert("RGB")
     except BadPicture:
         raise
     except UnidentifiedImageError as error:
