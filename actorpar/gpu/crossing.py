@@ -17,7 +17,7 @@ import asyncio
 import math
 import re
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -48,12 +48,23 @@ MOST_DIMENSIONS: Final = 32
 _PLAIN: Final = re.compile(r"[<>|=][biufc][0-9]{1,2}")
 
 
+class Loan(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """Where an array stands on the device of a process, for others that use the same device: see ipc.py."""
+
+    process: int
+    device: bytes
+    memory: bytes
+    event: bytes
+
+
 class Ticket(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """What goes with the message."""
 
     dtype: str
     shape: list[int]
     parts: bytes  # the receiving end
+    asks: bytes  # with a loan: the sending end that asks for parts, and whose end gives the loan back
+    loan: Loan | None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -65,11 +76,16 @@ _SENDING: Final[set[asyncio.Task[None]]] = set()
 class Arrival:
     """What an array that has arrived is made of, until it is used."""
 
-    def __init__(self, array: DeviceArray, parts: Receiver[Part]) -> None:
+    def __init__(
+        self, array: DeviceArray, parts: Receiver[Part], loan: Loan | None = None, asks: Sender[int] | None = None
+    ) -> None:
         self.parts = parts
+        self.loan = loan
+        self.asks = asks
         self._bringing: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
-        weakref.finalize(array, self._dropped).atexit = False
+        self._dropped = weakref.finalize(array, self._drop)
+        self._dropped.atexit = False
 
     @property
     def begun(self) -> bool:
@@ -84,6 +100,8 @@ class Arrival:
         await asyncio.shield(self._bringing)
 
     async def _bring(self, array: DeviceArray, device: Device) -> None:
+        if self.loan is not None and self._borrow(array, device, self.loan):
+            return
         stream = device.stream()
         here = device.empty(array.shape, array.dtype)
         try:
@@ -96,11 +114,29 @@ class Arrival:
             device.spare.append(stream)
         array.become(here)
 
+    def _borrow(self, array: DeviceArray, device: Device, loan: Loan) -> bool:
+        """Use it where it stands, if that is possible; it is given back when it and the device are done with it."""
+        if device.kind != "cuda" or self.asks is None:
+            return False
+        from . import ipc
+
+        borrowed = ipc.borrow(device, loan, array.nbytes, self.asks.close)
+        if borrowed is None:
+            return False
+        here = DeviceArray(device, array.shape, array.dtype, borrowed[0])
+        here.ready = borrowed[1]
+        self._dropped.detach()
+        self.parts.close()
+        array.become(here)
+        return True
+
     async def received(self, size: int) -> AsyncIterator[Part]:
         """The parts, which have so many bytes together. ArrayLost."""
         begin = 0
         with self.parts:
             try:
+                if self.asks is not None:
+                    await self.asks.send(1)
                 async for part in self.parts:
                     if part.ndim != 1 or not len(part) or begin + len(part) > size:
                         raise ArrayLost(f"an array of {size} bytes came with more than these")
@@ -111,10 +147,16 @@ class Arrival:
         if begin != size:
             raise ArrayLost(f"{begin} of the {size} bytes of an array have come: its device or its process has failed")
 
-    def _dropped(self) -> None:
+    def close(self) -> None:
+        """Nobody wants it."""
+        self.parts.close()
+        if self.asks is not None:
+            self.asks.close()
+
+    def _drop(self) -> None:
         """Nobody has the array any more; on whichever thread that is."""
         try:
-            self._loop.call_soon_threadsafe(self.parts.close)
+            self._loop.call_soon_threadsafe(self.close)
         except RuntimeError:  # the loop has ended, and its channels with it
             pass
 
@@ -130,13 +172,11 @@ class ArrayCarrier:
         if arrival is not None:
             if arrival.begun:
                 raise CodecError(f"{value!r} is just brought here and cannot be sent on before that is done")
-            end = arrival.parts
+            parts, loan, asks = arrival.parts, arrival.loan, arrival.asks
         else:
-            tx, end = open_channel[Part](AHEAD, name=f"parts of {value!r}")
-            task = asyncio.ensure_future(_send(value, tx))
-            _SENDING.add(task)
-            task.add_done_callback(_SENDING.discard)
-        return _encode(Ticket(value.dtype.str, list(value.shape), export(end)))
+            parts, loan, asks = _offer(value)
+        asks_by = b"" if asks is None else export(asks)
+        return _encode(Ticket(value.dtype.str, list(value.shape), export(parts), asks_by, loan))
 
     def arrive(self, data: bytes, accept: Callable[[Any, bytes], Any]) -> DeviceArray:
         """See `Carrier`."""
@@ -155,13 +195,48 @@ class ArrayCarrier:
         if math.prod(ticket.shape) * dtype.itemsize > MOST_BYTES:
             raise CodecError("an array came that is larger than the memory of any device")
         array = DeviceArray(None, tuple(ticket.shape), dtype, None)
-        array.arrival = Arrival(array, accept(Receiver[Part], ticket.parts))
+        parts = accept(Receiver[Part], ticket.parts)
+        asks = accept(Sender[int], ticket.asks) if ticket.loan is not None else None
+        array.arrival = Arrival(array, parts, ticket.loan, asks)
         return array
 
     def refuse(self, value: DeviceArray) -> None:
         """See `Carrier`."""
         if value.arrival is not None:
-            value.arrival.parts.close()
+            value.arrival.close()
+
+
+def _offer(array: DeviceArray) -> tuple[Receiver[Part], Loan | None, Sender[int] | None]:
+    """What goes along with an array of this process, which is held until it is sent, or given back."""
+    tx, rx = open_channel[Part](AHEAD, name=f"parts of {array!r}")
+    lent = None
+    if array.device.kind == "cuda":
+        from . import ipc
+
+        lent = ipc.lend(array)
+    if lent is None:
+        _hold(_send(array, tx))
+        return rx, None, None
+    asks_tx, asks_rx = open_channel[int](1, name=f"the loan of {array!r}")
+    _hold(_serve(array, lent[1], asks_rx, tx))
+    return rx, lent[0], asks_tx
+
+
+def _hold(sending: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(sending)
+    _SENDING.add(task)
+    task.add_done_callback(_SENDING.discard)
+
+
+async def _serve(array: DeviceArray, event: object, asks: Receiver[int], tx: Sender[Part]) -> None:
+    """Keep what is lent, its event included, until it is given back; send it, if it cannot be used where it stands."""
+    with asks, tx:
+        try:
+            async for _ in asks:
+                await _send(array, tx)
+        except ChannelError:  # the node that had it is lost
+            pass
+    del event
 
 
 async def _send(array: DeviceArray, tx: Sender[Part]) -> None:

@@ -20,6 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from .array import DeviceArray
 from .device import Device
 from .errors import GpuError, InvalidDevice, InvalidLaunch
+from .foreign import OnCuda, adopt
 from .program import Kernel, Size
 from .staging import copy, copy_in, parts_of
 from .stream import Stream
@@ -106,17 +107,22 @@ class Slot:
         """A new array on the device, with anything in it. OutOfDeviceMemory."""
         return self.device.empty(shape, dtype)
 
-    async def put(self, host: NDArray[Any] | DeviceArray) -> DeviceArray:
+    async def put(self, host: NDArray[Any] | DeviceArray | OnCuda) -> DeviceArray:
         """A new array on the device with what `host` has. OutOfDeviceMemory.
 
         Memory of `pinned`, and on OpenCL all contiguous memory, is copied by the device itself: do not change it before
         `done`. Other memory is copied to pinned memory first, on another thread if it is large, and is yours when this
         returns. An array of the device itself is the array that it is; one that has come from another process is
-        brought here, and one of another device is copied, by way of the host. ArrayLost.
+        brought here, and one of another device is copied, by way of the host. ArrayLost. An array of torch, cupy,
+        numba or PyCUDA on a CUDA device is used where it is.
         """
         if isinstance(host, DeviceArray):
             await self._here(host)
             return host if host.device is self.device else await self._copy_of(host)
+        if hasattr(host, "__cuda_array_interface__"):
+            array = adopt(self.device, self.stream, host)
+            self._arrays.add(array)
+            return array
         array = self.device.empty(host.shape, host.dtype)
         self._arrays.add(array)
         await copy_in(self.stream, array, np.ascontiguousarray(host).reshape(-1).view(np.uint8))

@@ -107,8 +107,11 @@ class Stream(ABC):
     def use(self, array: DeviceArray) -> None:
         """Begin nothing from now on before the work on an array that other streams were given is done."""
         other = array.stream
-        if other is not None and other is not self:
-            self.after(array.ready if array.ready is not None else other.mark())
+        if other is not self:
+            if array.ready is not None:
+                self.after(array.ready)
+            elif other is not None:
+                self.after(other.mark())
         array.stream, array.ready = self, None
 
     def hand_over(self, arrays: Iterable[DeviceArray]) -> None:
