@@ -9,16 +9,17 @@ import sys
 from .cases import UVLOOP, Case, Group
 from .told import Told, held, told
 
-WAIT, DONE, SLOT = "PyOpenCL, event.wait()", "actorpar, gpu.done", "actorpar, slot.done"
+WAIT, SLOT = "PyOpenCL, event.wait()", "actorpar, slot.done"
+QUEUE, EVENT = "actorpar, gpu.done(queue)", "actorpar, gpu.done(event)"
 CALLBACK, THREAD = "PyOpenCL, set_callback", "thread, event.wait()"
 PLAIN, ASK = "PyOpenCL, plain calls", "actorpar, ask"
 ALONE, SMALL, LARGE = "channel alone", "actorpar, 4 KiB", "actorpar, 64 MiB"
 
 #: name of a group: (its contestants, items, what is compared)
 SHAPES: dict[str, tuple[tuple[str, ...], int, str]] = {
-    "one by one": ((WAIT, DONE, SLOT, CALLBACK, THREAD), 1_024, "a tiny kernel is launched and waited for"),
+    "one by one": ((WAIT, QUEUE, EVENT, SLOT, CALLBACK, THREAD), 1_024, "a tiny kernel is launched and waited for"),
     "64 in flight": (
-        (WAIT, DONE, SLOT, CALLBACK, THREAD), 1_024,
+        (WAIT, QUEUE, EVENT, SLOT, CALLBACK, THREAD), 1_024,
         "64 tiny kernels are launched, and each is waited for; event.wait() waits for the last one alone",
     ),
     "hand-over": (

@@ -1,4 +1,4 @@
-"""A process that does what it is told: one line of JSON each, {"what": name, "items": n}, answered by {"seconds": each}.
+"""A process that does what it is told: a line of JSON each, {"what": name, "items": n}, answered by {"seconds": each}.
 
 So contestants that need an environment of their own alternate in one process, started once for a group.
 """
