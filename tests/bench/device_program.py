@@ -4,8 +4,8 @@ Reads commands from standard input, one line of JSON each, {"what": name, "items
 item}, by the wall clock. All of them run on one loop of uvloop.
 
 All its threads are on one core, and SCHED_BATCH: one that is woken does not take the core from the one that wakes it.
-Left to itself the system wakes the device's thread here or there, at once or later, as it happens, from one launch to
-the next; with the other core of a virtual machine that costs forty microseconds, beside which all contestants are equal.
+Left to itself the system wakes the device's thread here or there, at once or later, from one launch to the next; with
+the other core of a virtual machine that costs forty microseconds, beside which all contestants are equal.
 """
 
 from __future__ import annotations
