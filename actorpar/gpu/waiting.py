@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import functools
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Final
 
 from .completion import Source, completions
 from .driver import driver
@@ -26,7 +25,7 @@ async def done(stream: Any, *, timeout: float | None = None) -> None:
     nothing but the end of the process stops it. InvalidDevice for what is no stream.
     """
     loop = asyncio.get_running_loop()
-    source = _finder(type(stream))(stream)
+    source = source_of(stream)
     future: asyncio.Future[None] = loop.create_future()
 
     def then(error: BaseException | None) -> None:
@@ -75,19 +74,23 @@ class CudaSource:
 
 def source_of(stream: Any) -> Source:
     """What `stream` is to a loop. InvalidDevice."""
-    return _finder(type(stream))(stream)
+    kind = type(stream)
+    find = _FINDERS.get(kind) or _find(kind)
+    return find(stream)
 
 
-@functools.lru_cache(64)
-def _finder(kind: type) -> Callable[[Any], Source]:
-    """What makes a source of a stream of this class."""
+#: What makes a source of a stream of this class: the classes of some libraries.
+_FINDERS: Final[dict[type, Callable[[Any], Source]]] = {}
+
+
+def _find(kind: type) -> Callable[[Any], Source]:
+    find: Callable[[Any], Source] = _of_cuda
     if hasattr(kind, "notify"):
-        return _itself
-    if kind.__module__.partition(".")[0] == "pyopencl":
-        from .queues import opencl_source
-
-        return opencl_source
-    return _of_cuda
+        find = _itself
+    elif kind.__module__.partition(".")[0] == "pyopencl":
+        from .queues import opencl_source as find
+    _FINDERS[kind] = find
+    return find
 
 
 def _itself(stream: Source) -> Source:

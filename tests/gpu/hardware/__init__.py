@@ -8,5 +8,5 @@
     sanitized   a small program to run under compute-sanitizer
     run.sh      all of it, with the tests that are marked `gpu`
 
-Over the fake driver it runs with --small, which shows that it works, and says "fake": nothing there is a figure of a GPU.
+Over the fake driver it runs with --small, which shows that it works; the file says "fake", and has no figure of a GPU.
 """

@@ -58,6 +58,8 @@ async def measure(small: bool, image: Path | None) -> Run:
     device = gpu.open_device("cuda:0")
     run = Run(surroundings(device, small=small))
     print(", ".join(f"{name}: {value}" for name, value in run.about.items()), flush=True)
+    if run.about["fake"]:
+        print("This is the fake driver: what follows shows that all of it runs, and is no figure of a GPU.", flush=True)
     bed = Bed(device, await device.build(program(image)), small=small)
     for part in PARTS:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -71,24 +72,36 @@ class Bed:
 Contestant = Callable[[], Awaitable[Any]]
 
 
-async def in_turn(contestants: Mapping[str, Contestant], rounds: int, times: int) -> dict[str, tuple[float, float]]:
+async def in_turn(
+    contestants: Mapping[str, Contestant],
+    rounds: int,
+    times: int,
+    around: Mapping[str, Callable[[], AbstractContextManager[None]]] | None = None,
+) -> dict[str, tuple[float, float]]:
     """Seconds by the wall clock and of all processors for each call: medians of rounds, after one that does not count.
 
-    In each round every contestant is called so many times; no round begins where the one before did.
+    In each round every contestant is called so many times; no round begins where the one before did. `around` is
+    entered for a contestant before the clock starts.
     """
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
     names = list(contestants)
     for number in range(rounds + 1):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            call = contestants[name]
-            cpu, wall = time.process_time(), time.perf_counter()
-            for _ in range(times):
-                await call()
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            with (around or {}).get(name, nullcontext)():
+                taken = await _timed(contestants[name], times)
             if number:
-                found[name].append((wall / times, cpu / times))
-    return {name: (middle([each[0] for each in all_]), middle([each[1] for each in all_])) for name, all_ in found.items()}
+                found[name].append(taken)
+    return {
+        name: (middle([wall for wall, _ in all_]), middle([cpu for _, cpu in all_])) for name, all_ in found.items()
+    }
+
+
+async def _timed(call: Contestant, times: int) -> tuple[float, float]:
+    cpu, wall = time.process_time(), time.perf_counter()
+    for _ in range(times):
+        await call()
+    return (time.perf_counter() - wall) / times, (time.process_time() - cpu) / times
 
 
 def middle(values: Sequence[float]) -> float:

@@ -23,6 +23,14 @@ IMAGE = "ACTORPAR_IMAGE"
 S = ap.Supervisor
 
 
+def _write_seen(seconds: float) -> None:
+    Path(os.environ[SEEN]).write_text(str(seconds))
+
+
+def _read_seen() -> float:
+    return float(Path(os.environ[SEEN]).read_text())
+
+
 class Scale(gpu.GpuActor, device="cuda:0"):
     """Computes, and faults when it is asked to."""
 
@@ -41,7 +49,7 @@ class Scale(gpu.GpuActor, device="cuda:0"):
                 await slot.launch("trap", 1)
                 await slot.done()
             except gpu.DeviceLost:
-                Path(os.environ[SEEN]).write_text(str(env.clock() - begun))
+                _write_seen(env.clock() - begun)
                 raise
 
     def pid(self) -> int:
@@ -66,5 +74,4 @@ async def main() -> None:
         assert (await after.ask(Scale.scale, numbers, 3.0))[-1] == 3
         back = env.clock() - begun
         assert await after.ask(Scale.pid) != pid
-        seen = float(Path(os.environ[SEEN]).read_text())
-        print(json.dumps({"seen_ms": seen * 1e3, "ended_ms": ended * 1e3, "back_s": back}), flush=True)
+        print(json.dumps({"seen_ms": _read_seen() * 1e3, "ended_ms": ended * 1e3, "back_s": back}), flush=True)

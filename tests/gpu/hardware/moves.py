@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -81,11 +82,12 @@ async def overlap(run: Run, bed: Bed) -> None:
     told: dict[str, Any] = {"stages_ms": {name: round(each * 1e3, 2) for name, each in stages.items()}}
     for depth in (1, 2, 3, 4):
         slots = bed.slots(depth)
-        await work.prepare(slots, depth)
-        found = await in_turn(
-            {"slots": lambda slots=slots: work.in_slots(slots, count), "plain": lambda depth=depth: work.plain(depth, count)},
-            5 if not bed.small else 1, 1,
-        )  # fmt: skip
+        await work.prepare(depth)
+        contestants: dict[str, Contestant] = {
+            "slots": functools.partial(work.in_slots, slots, count),
+            "plain": functools.partial(work.plain, depth, count),
+        }
+        found = await in_turn(contestants, bed.rounds, 1)
         ours, plain = found["slots"][0], found["plain"][0]
         told[f"depth {depth}"] = {"slots_ms": round(ours * 1e3, 2), "plain_ms": round(plain * 1e3, 2)}
         limits = (1.10, 1.05) if depth == 4 else (None, None)
@@ -103,7 +105,7 @@ class Work:
         self._streams = [cu.Stream(NON_BLOCKING) for _ in range(4)]
         self._arrays: list[gpu.DeviceArray] = []
 
-    async def prepare(self, slots: gpu.Slots, depth: int) -> None:
+    async def prepare(self, depth: int) -> None:
         """Pinned memory for so many lanes."""
         while len(self._arrays) < depth:
             number = len(self._arrays)
@@ -118,7 +120,7 @@ class Work:
 
     async def alone(self, stage: Callable[[], None], count: int) -> float:
         """Seconds for so many of one stage with nothing beside it."""
-        await self.prepare(self._bed.slots(1), 1)
+        await self.prepare(1)
 
         async def all_of_them() -> None:
             for _ in range(count):

@@ -17,7 +17,7 @@ from .bed import Bed, Contestant, in_turn, micros
 from .figures import Run
 
 NON_BLOCKING, BLOCKING_SYNC, NO_TIMING = 1, 1, 2
-SPIN, BLOCKING = 1, 4  # CU_CTX_SCHED_SPIN, CU_CTX_SCHED_BLOCKING_SYNC
+AUTO, SPIN, BLOCKING = 0, 1, 4  # CU_CTX_SCHED_AUTO, …_SPIN, …_BLOCKING_SYNC
 KERNELS_US = (0, 20, 100, 1000)
 
 
@@ -26,7 +26,7 @@ async def latency(run: Run, bed: Bed) -> None:
     async with bed.slots(1).slot() as slot:
         for length in KERNELS_US:
             times = (5 if bed.small else 200) if length < 1000 else (2 if bed.small else 40)
-            found = await in_turn(_contestants(bed, slot, length * 1000), bed.rounds, times)
+            found = await in_turn(_contestants(bed, slot, length * 1000), bed.rounds, times, AROUND)
             run.details[f"launch and wait, {length} us"] = micros(found)
             wall = {name: each[0] * 1e6 for name, each in found.items()}
             ours, kernel = wall["gpu.done"], f"{length} us kernel: await gpu.done"
@@ -42,20 +42,15 @@ def _contestants(bed: Bed, slot: gpu.Slot, ns: int) -> dict[str, Contestant]:
     stream = cu.Stream(NON_BLOCKING)
     event = cu.Event(NO_TIMING | BLOCKING_SYNC)
 
-    async def spinning() -> None:
+    async def synchronize() -> None:
         bed.spin(stream, ns)
         stream.synchronize()
 
     async def blocking_event() -> None:
-        """Where a context keeps the way it waits, its events may wait in another."""
+        """Where a context cannot change how it waits, its events can."""
         bed.spin(stream, ns)
         event.record(stream)
         event.synchronize()
-
-    async def blocking() -> None:
-        bed.spin(stream, ns)
-        with scheduling(BLOCKING):
-            stream.synchronize()
 
     async def done() -> None:
         bed.spin(stream, ns)
@@ -65,24 +60,28 @@ def _contestants(bed: Bed, slot: gpu.Slot, ns: int) -> dict[str, Contestant]:
         await slot.launch("spin", 1, ns, block=1)
         await slot.done()
 
-    found = {"spinning": spinning, "blocking event": blocking_event, "gpu.done": done, "slot.done": slot_done}
-    return {**found, "blocking sync": blocking if _set_scheduling(SPIN) else blocking_event}
+    found = {"spinning": synchronize, "blocking event": blocking_event, "gpu.done": done, "slot.done": slot_done}
+    return {**found, "blocking sync": synchronize if _set_scheduling(AUTO) else blocking_event}
 
 
 @contextmanager
 def scheduling(way: int) -> Iterator[None]:
-    """How this context waits in the block; outside of it, it spins."""
+    """How this context waits in the block, if it can be told."""
     _set_scheduling(way)
     try:
         yield
     finally:
-        _set_scheduling(SPIN)
+        _set_scheduling(AUTO)
 
 
 def _set_scheduling(way: int) -> bool:
     """False where the driver cannot change it (before CUDA 12.1, and the fake one)."""
     call = getattr(ctypes.CDLL("libcuda.so.1"), "cuCtxSetFlags", None)
     return call is not None and call(ctypes.c_uint(way)) == 0
+
+
+#: How the driver is to wait, for those who have it wait.
+AROUND = {"spinning": lambda: scheduling(SPIN), "blocking sync": lambda: scheduling(BLOCKING)}
 
 
 # -- the loop
