@@ -89,6 +89,7 @@ SLEEPERS = {
     "tests/remote/test_supervision.py": "looks at other nodes, which tell nobody of what is waited for",
     "tests/remote/test_remote_actors.py": "looks at another node, which tells nobody of what is waited for",
     "tests/remote/test_stages_on_nodes.py": "looks at another node, which tells nobody of what is waited for",
+    "tests/gpu/hardware/faulting.py": "looks at another process, which tells nobody of what is waited for",
     "tests/bench/echo_client.py": "the pace of the load that is measured",
     "tests/bench/rank_program.py": "what an idle rank costs; and a message of MPI is no event",
     "tests/bench/file_server.py": "a server in a process of its own has no event to wait for",

@@ -97,20 +97,33 @@ uint32_t actorpar_take(ring *r, int64_t *codes, uint32_t room) {
     return n;
 }
 
-/* OpenCL needs four calls where CUDA needs one; they are made here, in one step. `calls` are the addresses of
- * clEnqueueMarkerWithWaitList, clSetEventCallback, clReleaseEvent and clFlush. Returns OpenCL's error code, or 0. */
-typedef int32_t (*enqueue_marker)(void *queue, uint32_t count, const void *events, void **event);
+/* OpenCL needs several calls where CUDA needs one; they are made here, in one step. `calls` are the addresses of
+ * clSetEventCallback, clFlush, clGetEventInfo, clEnqueueMarkerWithWaitList and clReleaseEvent. Both functions return
+ * OpenCL's error code, and then the driver has no slot; or 0. The queue is flushed first: after the callback is set, there is
+ * nothing left that could fail. */
 typedef int32_t (*set_callback)(void *event, int32_t type, void (*f)(void *, int32_t, void *), void *data);
-typedef int32_t (*release_event)(void *event);
 typedef int32_t (*flush)(void *queue);
+typedef int32_t (*get_event_info)(void *event, uint32_t name, size_t room, void *value, size_t *size);
+typedef int32_t (*enqueue_marker)(void *queue, uint32_t count, const void *events, void **event);
+typedef int32_t (*release_event)(void *event);
+
+static int32_t notify(void *const *calls, void *queue, void *event, slot *s) {
+    int32_t error = queue ? ((flush)calls[1])(queue) : 0; /* an event of the user has no queue */
+    return error ? error : ((set_callback)calls[0])(event, 0 /* CL_COMPLETE */, actorpar_event_callback, s);
+}
+
+int32_t actorpar_notify_event(void *const *calls, void *event, slot *s) {
+    void *queue = NULL;
+    int32_t error = ((get_event_info)calls[2])(event, 0x11D0 /* CL_EVENT_COMMAND_QUEUE */, sizeof queue, &queue, NULL);
+    return error ? error : notify(calls, queue, event, s);
+}
 
 int32_t actorpar_notify_queue(void *const *calls, void *queue, slot *s) {
     void *event;
-    int32_t error = ((enqueue_marker)calls[0])(queue, 0, NULL, &event);
+    int32_t error = ((enqueue_marker)calls[3])(queue, 0, NULL, &event);
     if (error)
         return error;
-    error = ((set_callback)calls[1])(event, 0 /* CL_COMPLETE */, actorpar_event_callback, s);
-    ((release_event)calls[2])(event);
-    int32_t flushed = ((flush)calls[3])(queue);
-    return error ? error : flushed;
+    error = notify(calls, queue, event, s);
+    ((release_event)calls[4])(event);
+    return error;
 }

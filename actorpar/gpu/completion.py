@@ -185,7 +185,7 @@ class Ring:
         codes = self._codes[: self._take()]
         for code in codes:
             error = DeviceLost("the driver has failed the work that was awaited") if code & 1 else None
-            self._done(code // 2 - 1, error)
+            self._done((code >> 1) - 1, error)
 
     def close(self, *, idle: bool) -> None:
         """Close the descriptor, if no driver has a slot; else leave everything where it is."""
@@ -253,7 +253,8 @@ def _library() -> ctypes.CDLL | None:
     library.actorpar_open.argtypes = [ctypes.c_uint32, ctypes.c_int, ctypes.c_int]
     library.actorpar_slots.argtypes = library.actorpar_close.argtypes = [ctypes.c_void_p]
     library.actorpar_close.restype = None
-    library.actorpar_notify_queue.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
+    for notify in (library.actorpar_notify_queue, library.actorpar_notify_event):
+        notify.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
     return library
 
 
@@ -271,9 +272,9 @@ def path() -> str:
 _COMPLETIONS: Final[dict[asyncio.AbstractEventLoop, Completions]] = {}
 
 
-def completions() -> Completions:
-    """Those of the running loop, made at the first use."""
-    loop = asyncio.get_running_loop()
+def completions(loop: asyncio.AbstractEventLoop | None = None) -> Completions:
+    """Those of the running loop, made at the first use; `loop` is that loop, for whoever has it at hand."""
+    loop = loop or asyncio.get_running_loop()
     found = _COMPLETIONS.get(loop)
     if found is None:
         found = _COMPLETIONS[loop] = Completions(loop)

@@ -20,7 +20,7 @@ from .device import Device
 from .errors import CompileError, DeviceLost, InvalidLaunch, OutOfDeviceMemory, WorkFailed
 from .finding import Found
 from .program import Dimensions, Kernel, Program, Signature
-from .queues import QueueSource
+from .queues import QueueSource, notify_event
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class OpenCLStream(Stream):
         super().__init__(device)
         self.queue = cl.CommandQueue(device.cl)
         self._source = QueueSource(self.queue)
+        self._last: Any = None  # the event of the last work, until it is waited for
 
     @property
     def handle(self) -> int:
@@ -130,17 +131,20 @@ class OpenCLStream(Stream):
     def copy_in(self, array: DeviceArray, host: NDArray[Any], offset: int = 0) -> None:
         self.use(array)
         event = self._do(cl.enqueue_copy, self.queue, array.buffer, host, is_blocking=False, dst_offset=offset)
+        self._last = event
         self.given(array.buffer, host, event)
 
     def copy_out(self, host: NDArray[Any], array: DeviceArray, offset: int = 0) -> None:
         self.use(array)
         event = self._do(cl.enqueue_copy, self.queue, host, array.buffer, is_blocking=False, src_offset=offset)
+        self._last = event
         self.given(array.buffer, host, event)
 
     def copy(self, to: DeviceArray, array: DeviceArray) -> None:
         self.use(to)
         self.use(array)
         event = self._do(cl.enqueue_copy, self.queue, to.buffer, array.buffer, byte_count=array.nbytes)
+        self._last = event
         self.given(to.buffer, array.buffer, event)
 
     def _prepare(self, signature: Signature, values: list[Any]) -> Any:
@@ -149,15 +153,16 @@ class OpenCLStream(Stream):
 
     def _launch(self, kernel: Kernel, grid: Dimensions, block: Dimensions, arguments: Any) -> None:
         total = (grid[0] * block[0], grid[1] * block[1], grid[2] * block[2])
-        self._do(kernel.handle, self.queue, total, block, *arguments)
+        self._last = self._do(kernel.handle, self.queue, total, block, *arguments)
 
     def mark(self) -> Any:
-        event = self._do(cl.enqueue_marker, self.queue)
+        # Of a copy it would hold the memory of the host for as long as somebody has the array.
+        event = self._last if type(self._last) is cl.Event else self._do(cl.enqueue_marker, self.queue)
         self.queue.flush()
         return event
 
     def after(self, mark: Any) -> None:
-        self._do(cl.enqueue_barrier, self.queue, wait_for=[mark])
+        self._last = self._do(cl.enqueue_barrier, self.queue, wait_for=[mark])
         self._used.append(mark)
 
     def release(self) -> None:
@@ -174,9 +179,14 @@ class OpenCLStream(Stream):
     # -- as a source of completions
 
     def notify(self, library: ctypes.CDLL, slot: int) -> None:
-        self._source.notify(library, slot)
+        last, self._last = self._last, None
+        if last is None:
+            self._source.notify(library, slot)
+        else:
+            notify_event(library, last.int_ptr, slot, self)
 
     def waiter(self) -> Callable[[], None]:
+        self._last = None
         return self._source.waiter()
 
     def check(self) -> None:

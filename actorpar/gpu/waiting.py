@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Final
 
 from .completion import Source, completions
 from .driver import driver
@@ -16,26 +16,23 @@ async def done(stream: Any, *, timeout: float | None = None) -> None:
     """Wait until the device has done everything that was enqueued on `stream` so far, while the loop goes on.
 
     `stream` is a stream of PyCUDA, torch, cupy, numba or cuda.core, whatever has `__cuda_stream__`, the address of a
-    CUstream as a number, a `CommandQueue` of PyOpenCL, or a `Stream` of a device of actorpar. Its context must be
-    current on this thread, which is that of the loop: that is so for whoever has just used the stream here.
+    CUstream as a number, a `CommandQueue` of PyOpenCL, or a `Stream` of a device of actorpar. An `Event` of PyOpenCL is
+    waited for itself, which costs less than its queue. The context of a stream must be current on this thread, which is
+    that of the loop: that is so for whoever has just used the stream here.
 
     Cancelling the wait does not stop the device: what it works on has to stay where it is until the device is done.
     Raises DeviceLost if the device is lost meanwhile, and DeviceHung if `timeout` seconds pass: the work goes on, and
     nothing but the end of the process stops it. InvalidDevice for what is no stream.
     """
-    await wait_for(stream if hasattr(stream, "notify") else source_of(stream), timeout)
-
-
-async def wait_for(source: Source, timeout: float | None = None) -> None:
-    """`done`, for what is known to be a source."""
     loop = asyncio.get_running_loop()
+    source = source_of(stream)
     future: asyncio.Future[None] = loop.create_future()
 
     def then(error: BaseException | None) -> None:
         if not future.done():
             future.set_result(None) if error is None else future.set_exception(error)
 
-    completions().arm(source, then)
+    completions(loop).arm(source, then)
     if timeout is None:
         await future
         return
@@ -77,10 +74,30 @@ class CudaSource:
 
 def source_of(stream: Any) -> Source:
     """What `stream` is to a loop. InvalidDevice."""
-    if type(stream).__module__.partition(".")[0] == "pyopencl":
-        from .queues import QueueSource
+    kind = type(stream)
+    find = _FINDERS.get(kind) or _find(kind)
+    return find(stream)
 
-        return QueueSource(stream)
+
+#: What makes a source of a stream of this class: the classes of some libraries.
+_FINDERS: Final[dict[type, Callable[[Any], Source]]] = {}
+
+
+def _find(kind: type) -> Callable[[Any], Source]:
+    find: Callable[[Any], Source] = _of_cuda
+    if hasattr(kind, "notify"):
+        find = _itself
+    elif kind.__module__.partition(".")[0] == "pyopencl":
+        from .queues import opencl_source as find
+    _FINDERS[kind] = find
+    return find
+
+
+def _itself(stream: Source) -> Source:
+    return stream
+
+
+def _of_cuda(stream: Any) -> Source:
     return CudaSource(cuda_handle(stream), stream)
 
 
@@ -98,5 +115,5 @@ def cuda_handle(stream: Any) -> int:
             return int(getattr(handle, "value", handle) or 0)
     raise InvalidDevice(
         f"{stream!r} is no stream: a stream of PyCUDA, torch, cupy, numba or cuda.core, whatever has __cuda_stream__, "
-        "the address of a CUstream, or a CommandQueue of PyOpenCL"
+        "the address of a CUstream, or a CommandQueue or Event of PyOpenCL"
     )

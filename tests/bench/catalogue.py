@@ -7,6 +7,7 @@ from . import (
     actors,
     choosing,
     crossing,
+    devices,
     downloads,
     idle,
     imports,
@@ -35,6 +36,7 @@ TOPICS = (
     links,
     across,
     ranks,
+    devices,
     downloads,
     imports,
 )

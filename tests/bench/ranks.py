@@ -3,18 +3,16 @@
 `C` is the limit: a ping-pong of MPI_Send and MPI_Recv in C, compiled by the MPI's own mpicc, in a job of its own.
 """
 
-import contextlib
-import json
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.mpi.lanes import LANES, Lane
 
-from .cases import NO_LOOP, ROOT, Case, Group, LoopFactory, Trial
+from .cases import NO_LOOP, Case, Group, LoopFactory, Trial
 from .measure import Sample
+from .told import Around, Told, held, told
 
 #: name of a group: (its contestants, items, what is compared)
 SHAPES: dict[str, tuple[tuple[str, ...], int, str]] = {
@@ -36,73 +34,22 @@ CROWDED = "4 ranks on 2 cores, 64 B"
 ROUTES = ("socket", "auto", "mpi")
 C_PROGRAM = Path(__file__).with_name("mpi_ping_pong.c")
 
-#: The job of the group that runs.
-_running: list["Job"] = []
 
-
-Around = Callable[[int], contextlib.AbstractContextManager[None]]
-
-
-class Job:
+def _start(lane: Lane, ranks: int, route: str) -> Told:
     """Ranks that do what they are told, one thing after the other."""
-
-    def __init__(self, lane: Lane, ranks: int, route: str) -> None:
-        self._process = subprocess.Popen(
-            lane.command(ranks, "-m", "tests.bench.rank_program", route), env=lane.environment(), cwd=ROOT,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def measure(self, what: str, items: int) -> float:
-        """Seconds for each item."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"what": what, "items": items}) + "\n")
-        self._process.stdin.flush()
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                return float(json.loads(line)["seconds"])
-        raise RuntimeError("the ranks have ended; what they printed says why")
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")  # not every launcher passes on that it is closed
-        self._process.stdin.close()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            raise
+    return Told(lane.command(ranks, "-m", "tests.bench.rank_program", route), lane.environment())
 
 
 def _job(lane: Lane) -> Around:
     """Two ranks for all contestants of a group."""
-
-    @contextlib.contextmanager
-    def around(items: int) -> Iterator[None]:
-        _running.append(Job(lane, 2, "mpi"))
-        try:
-            yield
-        finally:
-            _running.pop().close()
-
-    return around
-
-
-def _told(what: str) -> Trial:
-    def trial(items: int, loop_factory: LoopFactory) -> Sample:
-        each = _running[-1].measure(what, items)
-        return Sample(items, each * items, each * items, each)
-
-    return trial
+    return held(lambda: _start(lane, 2, "mpi"))
 
 
 def _crowded(lane: Lane, route: str) -> Trial:
     """A job for each sample: ranks that wait for their turn would spin on the cores of those that have it."""
 
     def trial(items: int, loop_factory: LoopFactory) -> Sample:
-        job = Job(lane, 4, route)
+        job = _start(lane, 4, route)
         try:
             each = job.measure("latency: actorpar, channel", items)
         finally:
@@ -130,7 +77,7 @@ def groups() -> list[Group]:
     found = []
     for name, lane in LANES.items():
         for shape, (contestants, items, what) in SHAPES.items():
-            cases: list[Any] = [Case(each, _told(f"{shape}: {each}")) for each in contestants]
+            cases: list[Any] = [Case(each, told(f"{shape}: {each}")) for each in contestants]
             if shape == "latency":
                 cases.append(Case("C", _in_c(lane)))
             group = f"ranks, {name}, {shape}"
@@ -138,7 +85,7 @@ def groups() -> list[Group]:
         found.append(
             Group(
                 f"ranks, {name}, idle", "the share of a core that an idle rank takes, in millionths", 1,
-                (Case("actorpar", _told("idle: actorpar")),), "us", loops=(NO_LOOP,), around=_job(lane),
+                (Case("actorpar", told("idle: actorpar")),), "us", loops=(NO_LOOP,), around=_job(lane),
             )
         )  # fmt: skip
         found.append(

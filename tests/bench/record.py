@@ -16,7 +16,10 @@ from .goals import Verdict
 from .session import Result
 
 FORMAT = 1
-_PACKAGES = ("uvloop", "aiohttp", "anyio", "trio", "aiochan", "janus", "culsans", "pykka", "xoscar", "pyzmq", "numpy")
+_PACKAGES = (
+    *("uvloop", "aiohttp", "anyio", "trio", "aiochan", "janus", "culsans", "pykka", "xoscar", "pyzmq", "numpy"),
+    "pyopencl",
+)
 
 
 def surroundings() -> dict[str, Any]:
@@ -106,6 +109,7 @@ def _goal(verdict: Verdict) -> dict[str, Any]:
         "group": verdict.goal.group,
         "ours": verdict.goal.ours,
         "base": verdict.goal.base,
+        "over": verdict.goal.over,
         "loop": verdict.loop,
         "limit": verdict.limit,
         "reached": verdict.reached,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from .goals import Verdict
+from .goals import Goal, Verdict
 from .session import Result
 
 _PER_BASE_UNIT = {"ns": 1e9, "us": 1e6, "ms": 1e3, "s": 1.0, "B": 1.0}  # of seconds, or of bytes
@@ -51,7 +51,7 @@ def goal_rows(verdicts: Sequence[Verdict]) -> tuple[tuple[str, ...], Rows]:
         (
             verdict.goal.group,
             verdict.goal.ours,
-            verdict.goal.base or verdict.goal.figure,
+            _of(verdict.goal),
             verdict.loop,
             "≤ " + _limit(verdict, verdict.limit),
             "-" if verdict.reached is None else _limit(verdict, verdict.reached),
@@ -59,6 +59,12 @@ def goal_rows(verdicts: Sequence[Verdict]) -> tuple[tuple[str, ...], Rows]:
         )
         for verdict in verdicts
     ]
+
+
+def _of(goal: Goal) -> str:
+    if goal.base is None:
+        return goal.figure
+    return goal.base if goal.over is None else f"{goal.base}, each over {goal.over}"
 
 
 def _limit(verdict: Verdict, value: float) -> str:

@@ -43,6 +43,11 @@ class Result:
         ours, theirs = self.median(case), self.median(base)
         return None if ours is None or theirs is None else ours / theirs
 
+    def added(self, case: str, base: str) -> float | None:
+        """How much more than the base the case takes, in seconds."""
+        ours, theirs = self.median(case), self.median(base)
+        return None if ours is None or theirs is None else ours - theirs
+
     def add(self, event: Event) -> None:
         """Take in what a worker told."""
         if event.sample is not None:

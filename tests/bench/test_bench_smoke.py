@@ -15,12 +15,13 @@ import pytest
 
 import actorpar as ap
 from actorpar.bench import add_arguments
+from tests.gpu.pocl import why_no_opencl
 from tests.mpi.lanes import LANES
 
-from . import across, links, ranks, record, report
+from . import across, devices, links, ranks, record, report
 from .cases import BOTH_LOOPS, DEFAULT, NO_LOOP, UVLOOP, Case, Group
 from .catalogue import every_group, matching
-from .goals import GOALS, judge
+from .goals import BLOCKING, GOALS, judge
 from .measure import Sample, Stopwatch, WrongCount, expect
 from .session import Result
 from .worker import Event, alternate
@@ -43,6 +44,7 @@ OUTSIDE = {
 }
 LINKS = [*links.groups(), *across.groups()]
 RANKS = ranks.groups()
+DEVICES = devices.groups()
 #: Of ranks, what is run each time: the others take seconds to start, or to idle.
 QUICK_RANKS = {"ranks, mpich, latency", "ranks, mpich, one way", "ranks, mpich, 64 KiB", "ranks, mpich, allreduce"}
 
@@ -82,8 +84,31 @@ def test_every_case_of_what_joins_processes_moves_all_its_items(group: Group) ->
     assert set(result.samples) == {case.name for case in group.cases} - set(result.absent)
 
 
+@pytest.mark.parametrize("group", DEVICES, ids=lambda group: group.name)
+def test_every_contestant_on_a_device_does_what_it_is_told(group: Group) -> None:
+    if why := why_no_opencl():
+        pytest.skip(why)
+    result = run_tiny(group, UVLOOP)
+    assert result.failed == {}
+    assert set(result.samples) == {case.name for case in group.cases}
+
+
+def test_what_is_added_to_a_contestant_is_judged_by_the_difference() -> None:
+    [group] = matching("devices, one by one")
+    result = Result(group, UVLOOP, 1)
+    times = {"actorpar, gpu.done(queue)": 15, BLOCKING: 10, "PyOpenCL, set_callback": 110, "thread, event.wait()": 20}
+    result.samples = {case: [Sample(1, 1, 1, each * 1e-6)] for case, each in times.items()}
+    over, callback, thread, *_ = judge([result])
+    assert over.reached == pytest.approx(5e-6)
+    assert callback.reached == pytest.approx(0.05)
+    assert thread.reached == pytest.approx(0.5)
+    assert (over.met, callback.met, thread.met) == (True, True, False)
+
+
 def test_every_group_is_run_here() -> None:
-    assert {group.name for group in every_group()} == {group.name for group in (*IN_PROCESS, *LINKS, *RANKS)} | OUTSIDE
+    assert {group.name for group in every_group()} == {
+        group.name for group in (*IN_PROCESS, *LINKS, *RANKS, *DEVICES)
+    } | OUTSIDE
 
 
 @pytest.mark.parametrize(

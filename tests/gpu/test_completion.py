@@ -15,7 +15,7 @@ import pytest
 from actorpar.gpu import completion
 from actorpar.gpu.completion import Completions
 from actorpar.gpu.errors import DeviceHung, DeviceLost, WorkFailed
-from actorpar.gpu.waiting import wait_for
+from actorpar.gpu.waiting import done
 from tests.gpu.devices import turn_until
 
 
@@ -72,7 +72,7 @@ async def completions(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 
 async def begun(stream: Stream, number: int = 1) -> list[asyncio.Task[None]]:
     """So many tasks that wait for a stream."""
-    tasks = [asyncio.ensure_future(wait_for(stream)) for _ in range(number)]
+    tasks = [asyncio.ensure_future(done(stream)) for _ in range(number)]
     await asyncio.sleep(0)
     return tasks
 
@@ -155,7 +155,7 @@ async def test_what_a_driver_refuses_is_raised_and_leaves_nothing_behind(complet
     stream = Stream()
     stream.refuses = True
     with pytest.raises(WorkFailed):
-        await wait_for(stream)
+        await done(stream)
     assert completions.pending == 0
 
 
@@ -205,7 +205,7 @@ async def test_a_slot_of_a_lost_device_is_not_given_out_before_its_driver_has_ca
 async def test_a_wait_that_takes_longer_than_it_may_is_a_device_hung(completions: Completions) -> None:
     stream = Stream()
     with pytest.raises(DeviceHung, match=r"not done within 0\.01 s"):
-        await wait_for(stream, 0.01)
+        await done(stream, timeout=0.01)
     stream.reach()
 
 

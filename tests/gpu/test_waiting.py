@@ -74,7 +74,26 @@ async def test_a_queue_of_pyopencl_is_awaited_as_it_is() -> None:
     await gpu.done(queue)
     assert (back == 3).all()
     with pytest.raises(gpu.InvalidDevice, match="give the CommandQueue"):
-        await gpu.done(events[0])
+        await gpu.done(context)
+
+
+async def test_an_event_of_pyopencl_is_awaited_itself() -> None:
+    if why := why_no_opencl():
+        pytest.skip(why)
+    cl = importlib.import_module("pyopencl")
+    numpy = importlib.import_module("numpy")
+    context = cl.Context([next(each for platform in cl.get_platforms() for each in platform.get_devices())])
+    queue = cl.CommandQueue(context)
+    buffer = cl.Buffer(context, cl.mem_flags.READ_WRITE, 4096)
+    event = cl.enqueue_copy(queue, buffer, numpy.full(4096, 3, "u1"), is_blocking=False)
+    await gpu.done(event)
+    assert event.command_execution_status == cl.command_execution_status.COMPLETE
+    signal = cl.UserEvent(context)  # which has no queue
+    waiting = asyncio.ensure_future(gpu.done(signal))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    signal.set_status(cl.command_execution_status.COMPLETE)
+    await waiting
 
 
 @pytest.mark.parametrize("nonsense", [None, "stream", True, -1, object()])
