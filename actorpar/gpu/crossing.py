@@ -18,7 +18,7 @@ import math
 import re
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 import numpy as np
@@ -120,7 +120,7 @@ class Arrival:
             return False
         from . import ipc
 
-        borrowed = ipc.borrow(device, loan, array.nbytes, self.asks.close)
+        borrowed = ipc.borrow(cast(Any, device), loan, array.nbytes, self.asks.close)
         if borrowed is None:
             return False
         here = DeviceArray(device, array.shape, array.dtype, borrowed[0])

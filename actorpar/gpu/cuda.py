@@ -8,16 +8,19 @@ Invariants
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import ctypes
 import gc
+import weakref
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import pycuda.driver as cu  # pyright: ignore[reportMissingImports]
 from pycuda.tools import DeviceMemoryPool  # pyright: ignore[reportMissingImports]
 
+from ..channels import env
 from .array import DeviceArray
 from .compiling import compile_cuda
 from .completion import Source
@@ -54,6 +57,7 @@ class CudaDevice(Device):
             raise NoDevice(f"{found.spec}, {found.name}, cannot be opened: {error}") from error
         self.uuid = driver().uuid(int(found.spec.partition(":")[2]))
         self._pool = DeviceMemoryPool()
+        self.lent: weakref.WeakSet[Memory] = weakref.WeakSet()
         self.architecture = "sm_{}{}".format(*device.compute_capability())
         self.block: int = device.max_threads_per_block
 
@@ -77,9 +81,11 @@ class CudaDevice(Device):
 
     def _allocate(self, size: int) -> Any:
         try:
-            return self._pool.allocate(size)
+            block = Block(self._pool.allocate(size))
         except cu.Error as error:
             raise self.meaning(error, f"{size} bytes on {self.spec}") from None
+        self.lent.add(block)
+        return block
 
     def _make_pinned(self, size: int) -> NDArray[np.uint8]:
         try:
@@ -128,20 +134,23 @@ class CudaDevice(Device):
 
     def _close(self, *, idle: bool) -> None:
         atexit.unregister(self._pop)
-        if idle:
-            for stream in self._streams:
-                stream.release()
-            self._pinned.release()
-            del self._probe
-            gc.collect()  # what dies in cycles dies on this thread, while the context is current
-            self._pool.stop_holding()
-            del self._pool
-        else:
-            _LEFT.append(self)
+        if not idle:
+            for kept in (self, *self.lent):
+                _leave_behind(kept)
+            self._pop()
+            return
+        for stream in self._streams:
+            stream.release()
+        self._pinned.release()
+        del self._probe
+        gc.collect()  # what dies in cycles dies on this thread, while the context is current
+        for memory in list(self.lent):
+            memory.release()
+        self._pool.stop_holding()
+        del self._pool
         self._pop()
-        if idle:
-            self._context.detach()  # which makes it current again
-            driver().set_context(None)
+        self._context.detach()  # which makes it current again
+        driver().set_context(None)
 
     def _pop(self) -> None:
         """Take the context off this thread."""
@@ -149,8 +158,41 @@ class CudaDevice(Device):
             cu.Context.pop()
 
 
-#: Devices whose loops have ended while they worked, or that were lost: what drivers may still write to stays.
-_LEFT: Final[list[CudaDevice]] = []
+class Memory(Protocol):
+    """What arrays stand on: memory that has to be let go on the thread of the loop, while the context is current."""
+
+    def release(self) -> None:
+        """The device is closed: let it go now, whoever still has an array on it."""
+
+
+class Block:
+    """Memory of a device's pool. Another thread, on which the last array of it dies, hands it to that of the loop: on a
+    thread without a context PyCUDA would end the process."""
+
+    def __init__(self, allocation: Any) -> None:
+        self._allocation = allocation
+        self._thread = env.thread_id()
+        self._loop = asyncio.get_running_loop()
+
+    def __int__(self) -> int:
+        return int(self._allocation)
+
+    def release(self) -> None:
+        """Give it back to the pool."""
+        self._allocation.free()
+
+    def __del__(self) -> None:
+        if env.thread_id() != self._thread:
+            returned = [self._allocation]
+            try:
+                self._loop.call_soon_threadsafe(returned.clear)
+            except RuntimeError:  # the loop has ended, and the device was closed with it
+                pass
+
+
+def _leave_behind(kept: object) -> None:
+    """Keep something for as long as the process lives, and its end included: a driver may still use what it has."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
 
 class CudaStream(Stream):

@@ -20,7 +20,6 @@ from .crossing import Loan
 if TYPE_CHECKING:
     from .array import DeviceArray
     from .cuda import CudaDevice
-    from .device import Device
 
 #: cuda.h: CU_IPC_HANDLE_SIZE.
 _HANDLE = 64
@@ -43,14 +42,20 @@ class Mapped:
     """Memory that another process lends, as the buffer of an array. When nothing refers to it any more it is closed, on
     the thread of the loop, and its owner is told by `returned`."""
 
-    def __init__(self, handle: Any, returned: Callable[[], object]) -> None:
-        self._handle = handle
+    def __init__(self, device: CudaDevice, handle: Any, returned: Callable[[], object]) -> None:
         self._address = int(handle)
-        loop = asyncio.get_running_loop()
-        weakref.finalize(self, _give_back, loop, handle, returned).atexit = False
+        self._handle = handle
+        self._given_back = weakref.finalize(self, _give_back, asyncio.get_running_loop(), handle, returned)
+        self._given_back.atexit = False
+        device.lent.add(self)
 
     def __int__(self) -> int:
         return self._address
+
+    def release(self) -> None:
+        """The device is closed: its owner learns that by the end of the link."""
+        self._given_back.detach()
+        self._handle.close()
 
 
 def _give_back(loop: asyncio.AbstractEventLoop, handle: Any, returned: Callable[[], object]) -> None:
@@ -64,13 +69,12 @@ def _give_back(loop: asyncio.AbstractEventLoop, handle: Any, returned: Callable[
         pass
 
 
-def borrow(device: Device, loan: Loan, size: int, returned: Callable[[], object]) -> tuple[Mapped, Any] | None:
+def borrow(device: CudaDevice, loan: Loan, size: int, returned: Callable[[], object]) -> tuple[Mapped, Any] | None:
     """So many bytes of a loan, and the event behind which they may be used.
 
     None: they cannot be used here where they stand, or the memory is smaller than that.
     """
-    uuid = getattr(device, "uuid", None)  # of CUDA
-    if loan.device != uuid or loan.process == os.getpid() or not len(loan.memory) == len(loan.event) == _HANDLE:
+    if loan.device != device.uuid or loan.process == os.getpid() or not len(loan.memory) == len(loan.event) == _HANDLE:
         return None
     try:
         event = cu.Event.from_ipc_handle(bytearray(loan.event))
@@ -81,4 +85,4 @@ def borrow(device: Device, loan: Loan, size: int, returned: Callable[[], object]
     if base + held - int(handle) < size:
         handle.close()
         return None
-    return Mapped(handle, returned), event
+    return Mapped(device, handle, returned), event

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -270,9 +271,33 @@ def test_a_loop_that_ends_with_work_under_way_leaves_all_of_it_where_it_is() -> 
     controls.await_count("queued", 0)
 
 
-def test_two_loops_in_two_threads_use_the_device_side_by_side() -> None:
-    import threading
+async def test_an_array_that_dies_on_another_thread_gives_its_memory_back_on_that_of_the_loop() -> None:
+    slots = await slots_of()
+    arrays = [slots.device.empty(1000, np.float32)]
+    active = slots.device._pool.active_blocks  # type: ignore[attr-defined]
+    thread = threading.Thread(target=arrays.clear)
+    thread.start()
+    thread.join()
+    await turn_until(lambda: slots.device._pool.active_blocks == active - 1)  # type: ignore[attr-defined]
 
+
+def test_an_array_that_outlives_its_loop_has_given_its_memory_back_with_it() -> None:
+    async def main() -> gpu.DeviceArray:
+        slots = await slots_of()
+        async with slots.slot() as slot:
+            array = await slot.put(np.ones(1000, np.float32))
+            await slot.done()
+        await slots.drain()
+        return array
+
+    before = controls.count("allocations")  # of devices that were lost, whose memory nobody gives back
+    array = asyncio.run(main())
+    assert controls.count("allocations") == before
+    del array
+    gc.collect()
+
+
+def test_two_loops_in_two_threads_use_the_device_side_by_side() -> None:
     results = []
 
     def run() -> None:
