@@ -38,7 +38,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.mark.parametrize("size", [1, 1000, 16_384, 300_001])
-async def test_an_array_is_used_on_another_node_in_each_way(spec: str, size: int) -> None:
+async def test_dv05_an_array_is_used_on_another_node_in_each_way(spec: str, size: int) -> None:
     async with systems(2, SERVES) as both:
         source = await both.here.spawn(Source)
         sink = await both.here.spawn(Sink, on="n1")
@@ -68,7 +68,7 @@ async def test_an_array_that_was_not_used_goes_on_to_a_third_node_as_it_came(spe
         assert (await between.ask(Between.doubled, array) == 10.0).all()
 
 
-async def test_an_array_that_nobody_uses_is_let_go_at_both_ends(spec: str) -> None:
+async def test_dv05_an_array_that_nobody_uses_is_let_go_at_both_ends(spec: str) -> None:
     async with systems(2, SERVES) as both:
         source, sink = await both.here.spawn(Source), await both.here.spawn(Sink, on="n1")
         array = await source.ask(Source.made, 300_000, 1.0)
@@ -77,7 +77,7 @@ async def test_an_array_that_nobody_uses_is_let_go_at_both_ends(spec: str) -> No
         await turn_until(lambda: gc.collect() is not None and not crossing._SENDING)
 
 
-async def test_an_array_of_a_node_that_is_lost_has_not_come_whole(spec: str) -> None:
+async def test_dv05_an_array_of_a_node_that_is_lost_has_not_come_whole(spec: str) -> None:
     async with systems(2, SERVES) as both:
         source = await both.here.spawn(Source, on="n1")
         array = await source.ask(Source.made, 300_000, 1.0)
@@ -86,7 +86,7 @@ async def test_an_array_of_a_node_that_is_lost_has_not_come_whole(spec: str) -> 
             await array.to_host()
 
 
-async def test_an_array_of_a_device_that_is_lost_has_not_come_whole(spec: str) -> None:
+async def test_dv05_an_array_of_a_device_that_is_lost_has_not_come_whole(spec: str) -> None:
     async with systems(2, SERVES) as both:
         sink = await both.here.spawn(Sink, on="n1")
         source = await both.here.spawn(Source)
@@ -136,7 +136,7 @@ async def test_two_who_use_an_array_at_a_time_bring_it_once_and_a_cancelled_one_
         ("<M8[s]", [1], "only plain numbers"),
     ],
 )
-async def test_a_ticket_that_makes_no_sense_is_refused(spec: str, dtype: str, shape: list[int], why: str) -> None:
+async def test_dv05_a_ticket_that_makes_no_sense_is_refused(spec: str, dtype: str, shape: list[int], why: str) -> None:
     data = msgspec.msgpack.encode([dtype, shape, b"", b"", None])
     with pytest.raises(CodecError, match=why):
         ArrayCarrier().arrive(data, lambda declared, end: pytest.fail("it was accepted"))
@@ -145,7 +145,7 @@ async def test_a_ticket_that_makes_no_sense_is_refused(spec: str, dtype: str, sh
 
 
 @pytest.mark.parametrize("parts_of_it", [[10, 30], [50], [10, 31], [0, 40]])
-async def test_more_or_less_than_the_ticket_tells_of_is_an_array_lost(spec: str, parts_of_it: list[int]) -> None:
+async def test_dv05_more_or_less_than_the_ticket_tells_of_is_an_array_lost(spec: str, parts_of_it: list[int]) -> None:
     tx, rx = ap.open_channel[crossing.Part](4)
     data = msgspec.msgpack.encode(["<f4", [10], b"", b"", None])
     array = ArrayCarrier().arrive(data, lambda declared, end: rx)

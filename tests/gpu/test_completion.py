@@ -77,7 +77,7 @@ async def begun(stream: Stream, number: int = 1) -> list[asyncio.Task[None]]:
     return tasks
 
 
-async def test_a_wait_ends_when_the_device_gets_there_and_not_before(completions: Completions) -> None:
+async def test_dv01_a_wait_ends_when_the_device_gets_there_and_not_before(completions: Completions) -> None:
     stream = Stream()
     (task,) = await begun(stream)
     assert not task.done()
@@ -86,7 +86,7 @@ async def test_a_wait_ends_when_the_device_gets_there_and_not_before(completions
     assert completions.pending == 0
 
 
-async def test_waits_end_in_whatever_order_the_device_gets_there(completions: Completions) -> None:
+async def test_dv01_waits_end_in_whatever_order_the_device_gets_there(completions: Completions) -> None:
     stream = Stream()
     first, second, third = await begun(stream, 3)
     stream.reach(1)
@@ -98,7 +98,7 @@ async def test_waits_end_in_whatever_order_the_device_gets_there(completions: Co
     await asyncio.gather(first, third)
 
 
-async def test_thousands_that_get_there_from_many_threads_each_end_their_own_wait_once(
+async def test_dv01_thousands_that_get_there_from_many_threads_each_end_their_own_wait_once(
     completions: Completions,
 ) -> None:
     if completion._library() is None:
@@ -121,7 +121,9 @@ async def test_thousands_that_get_there_from_many_threads_each_end_their_own_wai
     assert len(completions._free) == completion.CAPACITY
 
 
-async def test_more_waits_than_there_are_slots_are_armed_as_slots_become_free(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_dv01_more_waits_than_there_are_slots_are_armed_as_slots_become_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(completion, "CAPACITY", 4)
     few = completion.completions()
     stream = Stream()
@@ -135,7 +137,7 @@ async def test_more_waits_than_there_are_slots_are_armed_as_slots_become_free(mo
     assert few.pending == 0
 
 
-async def test_a_cancelled_wait_keeps_its_slot_until_the_device_gets_there(completions: Completions) -> None:
+async def test_dv02_a_cancelled_wait_keeps_its_slot_until_the_device_gets_there(completions: Completions) -> None:
     stream = Stream()
     (task,) = await begun(stream)
     task.cancel()
@@ -169,7 +171,9 @@ async def test_work_that_failed_is_a_device_lost(completions: Completions) -> No
         await task
 
 
-async def test_a_device_that_is_lost_fails_all_its_waits_and_none_of_another_device(completions: Completions) -> None:
+async def test_dv06_a_device_that_is_lost_fails_all_its_waits_and_none_of_another_device(
+    completions: Completions,
+) -> None:
     one, other, healthy = Stream("one"), Stream("one"), Stream("another")
     lost = [*await begun(one, 3), *await begun(other, 2)]
     (unharmed,) = await begun(healthy)
@@ -183,7 +187,7 @@ async def test_a_device_that_is_lost_fails_all_its_waits_and_none_of_another_dev
     await unharmed
 
 
-async def test_a_slot_of_a_lost_device_is_not_given_out_before_its_driver_has_called() -> None:
+async def test_dv06_a_slot_of_a_lost_device_is_not_given_out_before_its_driver_has_called() -> None:
     if completion._library() is None:
         pytest.skip(completion.path())
     completions, stream = completion.completions(), Stream()
@@ -209,7 +213,7 @@ async def test_a_wait_that_takes_longer_than_it_may_is_a_device_hung(completions
     stream.reach()
 
 
-def test_a_loop_leaves_no_file_open_when_nothing_is_awaited_any_more() -> None:
+def test_dv11_a_loop_leaves_no_file_open_when_nothing_is_awaited_any_more() -> None:
     async def main() -> None:
         stream = Stream()
         (task,) = await begun(stream)
@@ -223,7 +227,7 @@ def test_a_loop_leaves_no_file_open_when_nothing_is_awaited_any_more() -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_loop_that_ends_while_a_driver_has_a_slot_leaves_the_ring_where_it_is() -> None:
+def test_dv11_a_loop_that_ends_while_a_driver_has_a_slot_leaves_the_ring_where_it_is() -> None:
     if completion._library() is None:
         pytest.skip(completion.path())
     stream = Stream()

@@ -26,7 +26,7 @@ async def slots_of(spec: str, count: int = 2) -> gpu.Slots:
 
 @pytest.mark.parametrize("shape", [(), (1,), (1000,), (3, 5, 7), (0,)])
 @pytest.mark.parametrize("dtype", ["u1", "i2", "f4", "c16"])
-async def test_what_is_put_on_a_device_comes_back_from_it(spec: str, shape: tuple[int, ...], dtype: str) -> None:
+async def test_dv12_what_is_put_on_a_device_comes_back_from_it(spec: str, shape: tuple[int, ...], dtype: str) -> None:
     slots = await slots_of(spec)
     host = np.random.default_rng(1).integers(0, 100, shape).astype(dtype)
     async with slots.slot() as slot:
@@ -89,7 +89,7 @@ async def test_asks_of_a_device_actor_are_done_in_slots_and_each_gets_its_own_an
         np.testing.assert_array_equal(answer, number * 3)
 
 
-async def test_an_array_is_handed_to_another_actor_without_the_host_and_its_work_is_waited_for(spec: str) -> None:
+async def test_dv04_an_array_is_handed_to_another_actor_without_the_host_and_its_work_is_waited_for(spec: str) -> None:
     async with ap.ActorSystem() as system:
         producer, consumer = await system.spawn(Producer), await system.spawn(Consumer)
         tx, rx = ap.open_channel[gpu.DeviceArray](4)
@@ -99,7 +99,7 @@ async def test_an_array_is_handed_to_another_actor_without_the_host_and_its_work
     assert found == [2.0 * number for number in range(30)]
 
 
-async def test_streams_are_ordered_by_the_arrays_that_they_share(spec: str) -> None:
+async def test_dv04_streams_are_ordered_by_the_arrays_that_they_share(spec: str) -> None:
     slots = await slots_of(spec, 3)
     async with slots.slot() as one, slots.slot() as two, slots.slot() as three:
         x, y = await one.put(np.ones(100_000, np.float32)), await two.put(np.full(100_000, 2, np.float32))
@@ -113,7 +113,7 @@ async def test_streams_are_ordered_by_the_arrays_that_they_share(spec: str) -> N
     assert (result == expected).all()
 
 
-async def test_a_wrong_launch_is_an_answer_and_nothing_was_given_to_the_device(spec: str) -> None:
+async def test_dv08_a_wrong_launch_is_an_answer_and_nothing_was_given_to_the_device(spec: str) -> None:
     async with ap.ActorSystem() as system:
         scale = await system.spawn(Scale)
         for name, arguments, why in (
@@ -138,7 +138,7 @@ async def test_a_launch_of_no_size_or_of_too_large_a_block_is_refused(spec: str)
                 await slot.launch("scale", size, array, 1.0, 4, block=block)
 
 
-async def test_a_device_that_is_full_tells_who_asked_and_the_actor_lives_on(spec: str) -> None:
+async def test_dv08_a_device_that_is_full_tells_who_asked_and_the_actor_lives_on(spec: str) -> None:
     async with ap.ActorSystem() as system:
         scale = await system.spawn(Scale)
         with pytest.raises(gpu.OutOfDeviceMemory):
@@ -164,7 +164,7 @@ async def test_a_program_without_source_for_the_device_is_refused(spec: str) -> 
         await device.build(other)
 
 
-async def test_thousands_of_launches_wait_for_room_while_the_loop_goes_on(spec: str) -> None:
+async def test_dv03_thousands_of_launches_wait_for_room_while_the_loop_goes_on(spec: str) -> None:
     slots = await slots_of(spec)
     most, turns = 0, 0
 
@@ -190,7 +190,7 @@ def cancel(tasks: list[asyncio.Task[None]]) -> None:
         task.cancel()
 
 
-async def test_a_storm_of_cancellations_mixes_no_memory_up_and_loses_no_slot(spec: str) -> None:
+async def test_dv02_a_storm_of_cancellations_mixes_no_memory_up_and_loses_no_slot(spec: str) -> None:
     slots = await slots_of(spec, 3)
     dice = random.Random(1)
 

@@ -29,7 +29,7 @@ def leave(before: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_node_for_a_device_ends_at_once_and_what_it_had_said_is_out() -> None:
+def test_dv07_a_node_for_a_device_ends_at_once_and_what_it_had_said_is_out() -> None:
     done = leave("belong_to('cuda:0')")
     assert (done.returncode, done.stdout) == (EX_DEVICE_LOST, "half a line")
     assert "cuda:0 is lost, and its process ends: DeviceHung: nothing was done for 5 s" in done.stderr
@@ -41,7 +41,7 @@ def test_a_stream_that_nobody_reads_keeps_it_from_nothing() -> None:
     assert done.returncode == EX_DEVICE_LOST
 
 
-def test_any_other_process_goes_on() -> None:
+def test_dv07_any_other_process_goes_on() -> None:
     done = leave("")
     assert (done.returncode, done.stdout) == (0, "half a line, and the rest\ncleaned up\n")
     assert "is lost" not in done.stderr

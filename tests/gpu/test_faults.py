@@ -43,7 +43,7 @@ async def slots_of(count: int = 2) -> gpu.Slots:
 
 
 @pytest.mark.parametrize("code", [700, 719, 710, 214])
-async def test_a_fault_fails_what_waits_for_it_and_every_later_use(code: int) -> None:
+async def test_dv06_a_fault_fails_what_waits_for_it_and_every_later_use(code: int) -> None:
     slots = await slots_of()
     async with slots.slot() as slot:
         await slot.launch("fault", 1, code)
@@ -57,7 +57,7 @@ async def test_a_fault_fails_what_waits_for_it_and_every_later_use(code: int) ->
             await slot.launch("trap", 1)
 
 
-async def test_a_hundred_waits_on_many_streams_all_fail_with_one_fault() -> None:
+async def test_dv06_a_hundred_waits_on_many_streams_all_fail_with_one_fault() -> None:
     slots = await slots_of(10)
 
     async def wait(number: int) -> None:
@@ -104,7 +104,7 @@ async def test_done_on_a_raw_handle_sees_the_fault_too() -> None:
             await gpu.done(slot.stream.handle)
 
 
-async def test_a_cancelled_job_gives_slot_and_memory_back_when_the_device_is_done_and_not_before() -> None:
+async def test_dv02_a_cancelled_job_gives_slot_and_memory_back_when_the_device_is_done_and_not_before() -> None:
     slots = await slots_of(1)
 
     async def job() -> None:
@@ -135,7 +135,7 @@ async def test_a_cancelled_job_gives_slot_and_memory_back_when_the_device_is_don
     assert slots.device.pool.lent == 0
 
 
-async def test_whoever_is_handed_an_array_waits_for_the_work_on_it_and_for_no_later_work() -> None:
+async def test_dv04_whoever_is_handed_an_array_waits_for_the_work_on_it_and_for_no_later_work() -> None:
     slots = await slots_of(1)
     others = gpu.Slots(slots.device, slots.kernels, 1)
     async with slots.slot() as slot:
@@ -207,7 +207,7 @@ async def test_a_driver_that_refuses_to_tell_refuses_the_wait_and_nothing_is_kep
     assert completion.completions().pending == 0
 
 
-async def test_a_full_launch_queue_and_waits_behind_it_end() -> None:
+async def test_dv03_a_full_launch_queue_and_waits_behind_it_end() -> None:
     """With a callback in Python this is a deadlock: the driver's thread waits for the GIL, which a launch holds."""
     slots = await slots_of(1)
     device = slots.device
@@ -242,7 +242,7 @@ async def test_an_actor_on_a_lost_device_fails_and_the_one_that_asked_is_told() 
             await system.spawn(Faulty)
 
 
-def test_the_context_is_current_while_a_loop_has_the_device_and_not_after_it() -> None:
+def test_dv11_the_context_is_current_while_a_loop_has_the_device_and_not_after_it() -> None:
     from actorpar.gpu.driver import driver
 
     async def main() -> None:
@@ -256,7 +256,7 @@ def test_the_context_is_current_while_a_loop_has_the_device_and_not_after_it() -
         assert driver().context() == 0
 
 
-def test_a_loop_that_ends_with_work_under_way_leaves_all_of_it_where_it_is() -> None:
+def test_dv11_a_loop_that_ends_with_work_under_way_leaves_all_of_it_where_it_is() -> None:
     async def main() -> None:
         slots = await slots_of()
         async with slots.slot() as slot:
@@ -281,7 +281,7 @@ async def test_an_array_that_dies_on_another_thread_gives_its_memory_back_on_tha
     await turn_until(lambda: slots.device._pool.active_blocks == active - 1)  # type: ignore[attr-defined]
 
 
-def test_an_array_that_outlives_its_loop_has_given_its_memory_back_with_it() -> None:
+def test_dv11_an_array_that_outlives_its_loop_has_given_its_memory_back_with_it() -> None:
     async def main() -> gpu.DeviceArray:
         slots = await slots_of()
         async with slots.slot() as slot:
@@ -337,7 +337,7 @@ def in_a_child(call: Callable[[], object]) -> str:
     return text
 
 
-def test_after_a_fork_the_child_is_told_to_use_spawn() -> None:
+def test_dv11_after_a_fork_the_child_is_told_to_use_spawn() -> None:
     async def main() -> str:
         device = gpu.open_device("cuda:0")
         text = in_a_child(device.check)

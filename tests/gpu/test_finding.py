@@ -245,7 +245,7 @@ def test_what_is_no_device_is_refused(both: Libraries, spec: str) -> None:
         choose(spec)
 
 
-def test_auto_takes_opencl_only_without_cuda_and_tells_it_once(
+def test_dv10_auto_takes_opencl_only_without_cuda_and_tells_it_once(
     libraries: Libraries, caplog: pytest.LogCaptureFixture
 ) -> None:
     libraries.pyopencl(platform("One", ("a", True), ("b", False)))
@@ -256,13 +256,13 @@ def test_auto_takes_opencl_only_without_cuda_and_tells_it_once(
     ]
 
 
-def test_auto_takes_a_cpu_last_and_warns_of_it(libraries: Libraries, caplog: pytest.LogCaptureFixture) -> None:
+def test_dv10_auto_takes_a_cpu_last_and_warns_of_it(libraries: Libraries, caplog: pytest.LogCaptureFixture) -> None:
     libraries.pyopencl(platform("One", ("a", True)))
     assert choose().name == "a"
     assert caplog.messages == [f"auto: opencl:0, a, which is the CPU (CUDA: {NO_DRIVER})"]
 
 
-def test_auto_does_not_pass_over_a_device_that_only_lacks_its_package(both: Libraries) -> None:
+def test_dv10_auto_does_not_pass_over_a_device_that_only_lacks_its_package(both: Libraries) -> None:
     both.absent("pycuda")
     with pytest.raises(NoDevice) as refused:
         choose()

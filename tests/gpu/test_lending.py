@@ -7,7 +7,7 @@ import json
 from tests.gpu.fake.lane import Lane
 
 
-def test_an_array_is_used_by_another_process_where_it_stands_and_given_back_when_it_is_done_with_it(
+def test_dv05_an_array_is_used_by_another_process_where_it_stands_and_given_back_when_it_is_done_with_it(
     fake_cuda: Lane,
 ) -> None:
     done = fake_cuda.run("-m", "actorpar", "run", "tests/gpu/lending_program.py", "--gpus", "cuda:0")

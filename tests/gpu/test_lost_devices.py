@@ -7,7 +7,7 @@ import json
 from tests.gpu.fake.lane import Lane
 
 
-def test_a_kernel_that_faults_costs_the_process_of_its_node_and_the_actor_comes_back_in_another(
+def test_dv07_a_kernel_that_faults_costs_the_process_of_its_node_and_the_actor_comes_back_in_another(
     fake_cuda: Lane,
 ) -> None:
     done = fake_cuda.run(

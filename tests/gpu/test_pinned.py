@@ -27,7 +27,7 @@ class Maker:
         return np.zeros(size, np.uint8)
 
 
-async def test_a_block_is_used_again_when_the_last_array_on_it_is_gone() -> None:
+async def test_dv09_a_block_is_used_again_when_the_last_array_on_it_is_gone() -> None:
     maker = Maker()
     pool = PinnedPool(maker, 4 * BLOCK)
     block = await pool.wait_for(BLOCK)
@@ -41,7 +41,7 @@ async def test_a_block_is_used_again_when_the_last_array_on_it_is_gone() -> None
     assert maker.made == [BLOCK]
 
 
-async def test_at_the_cap_whoever_asks_waits_in_turn() -> None:
+async def test_dv09_at_the_cap_whoever_asks_waits_in_turn() -> None:
     pool = PinnedPool(Maker(), 2 * BLOCK)
     first, second = await pool.wait_for(BLOCK), await pool.wait_for(BLOCK)
     assert pool.take(1) is None
@@ -55,7 +55,7 @@ async def test_at_the_cap_whoever_asks_waits_in_turn() -> None:
     assert len(await fourth) == 100
 
 
-async def test_a_waiter_that_is_cancelled_takes_no_block_along() -> None:
+async def test_dv09_a_waiter_that_is_cancelled_takes_no_block_along() -> None:
     pool = PinnedPool(Maker(), BLOCK)
     only = await pool.wait_for(BLOCK)
     one, two = (asyncio.ensure_future(pool.wait_for(BLOCK)) for _ in range(2))
@@ -66,7 +66,7 @@ async def test_a_waiter_that_is_cancelled_takes_no_block_along() -> None:
     assert len(await two) == BLOCK
 
 
-async def test_a_block_that_was_given_to_a_waiter_who_is_cancelled_at_once_comes_back() -> None:
+async def test_dv09_a_block_that_was_given_to_a_waiter_who_is_cancelled_at_once_comes_back() -> None:
     pool = PinnedPool(Maker(), BLOCK)
     only = await pool.wait_for(BLOCK)
     one = asyncio.ensure_future(pool.wait_for(BLOCK))
@@ -80,7 +80,7 @@ async def test_a_block_that_was_given_to_a_waiter_who_is_cancelled_at_once_comes
     assert len(await asyncio.wait_for(pool.wait_for(BLOCK), 5)) == BLOCK
 
 
-async def test_free_blocks_of_other_sizes_make_room() -> None:
+async def test_dv09_free_blocks_of_other_sizes_make_room() -> None:
     maker = Maker()
     pool = PinnedPool(maker, 4 * BLOCK)
     small = [await pool.wait_for(BLOCK) for _ in range(4)]
@@ -96,7 +96,7 @@ async def test_more_than_the_cap_is_refused_at_once() -> None:
         await pool.wait_for(2 * BLOCK)
 
 
-async def test_memory_that_comes_back_on_another_thread_wakes_who_waits() -> None:
+async def test_dv09_memory_that_comes_back_on_another_thread_wakes_who_waits() -> None:
     pool = PinnedPool(Maker(), BLOCK)
     held = [await pool.wait_for(BLOCK)]
     waiting = asyncio.ensure_future(pool.wait_for(BLOCK))

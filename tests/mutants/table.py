@@ -6,6 +6,7 @@ from .across import ACROSS
 from .actors import ACTORS
 from .choices import CHOICES
 from .crossings import CROSSINGS
+from .devices import DEVICES
 from .endings import ENDINGS
 from .ends_away import ENDS_AWAY
 from .flow import FLOW
@@ -31,4 +32,5 @@ MUTANTS: list[Mutant] = [
     *MEMBERSHIPS,
     *ACROSS,
     *TEAMS,
+    *DEVICES,
 ]
