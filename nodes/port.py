@@ -8,6 +8,7 @@ from actorpar.channels.end import End
 from actorpar.channels.receiver import Receiver
 from actorpar.channels.sender import Sender
 
+from .codec.port import CARRIERS
 from .errors import CodecError
 from .remote import moving
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _END: Final = b"e"
 _REFERENCE: Final = b"r"
+_CARRIED: Final = b"c"
 
 
 class References(Protocol):
@@ -39,6 +41,9 @@ class LinkPort:
     def export(self, value: Any) -> bytes:
         if isinstance(value, End):
             return _END + moving.export(self._node.table, value, self._peer)
+        carrier = CARRIERS.get(type(value))
+        if carrier is not None:
+            return _CARRIED + carrier.leave(value, self.export)
         if self._node.references is None:
             raise CodecError(f"{value!r} cannot be sent to another node")
         return _REFERENCE + self._node.references.export(value, self._peer)
@@ -53,6 +58,8 @@ class LinkPort:
                 end.close()
                 raise CodecError(f"{wanted.__name__} is declared, and a {type(end).__name__} came")
             return end
+        if kind == _CARRIED and wanted in CARRIERS:
+            return CARRIERS[wanted].arrive(rest, self.accept)
         if kind == _REFERENCE and self._node.references is not None and wanted not in (Sender, Receiver):
             return self._node.references.accept(declared, rest, self._peer)
         raise CodecError(f"{declared!r} is declared, and something else came")

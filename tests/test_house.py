@@ -72,6 +72,7 @@ SLEEPERS = {
     "tests/nodes/security/test_attacks_on_links.py": "the pace of a peer that writes a byte at a time",
     "tests/nodes/sharing.py": "looks at real links and at /dev/shm, which tell nobody of what is waited for",
     "tests/nodes/test_nodes.py": "looks at real links, which tell nobody of what is waited for",
+    "tests/gpu/lending_program.py": "looks at another node, which tells nobody of what is waited for",
     "tests/gpu/faulty_program.py": "looks at another node, which tells nobody of what is waited for",
     "tests/chaos/campaign.py": "faults last for a while, in real time",
     "tests/chaos/faults.py": "faults last for a while, in real time",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .array import DeviceArray as DeviceArray
     from .device import Device as Device
     from .device import open_device as open_device
+    from .errors import ArrayLost as ArrayLost
     from .errors import CompileError as CompileError
     from .errors import DeviceHung as DeviceHung
     from .errors import DeviceLost as DeviceLost
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "actor": "GpuActor",
-    "array": "DeviceArray",
+    "crossing": "DeviceArray",  # and with it how arrays cross links
     "device": "Device open_device",
-    "errors": "CompileError DeviceHung DeviceLost GpuError InvalidDevice InvalidLaunch NoDevice OutOfDeviceMemory "
-    "WorkFailed",
+    "errors": "ArrayLost CompileError DeviceHung DeviceLost GpuError InvalidDevice InvalidLaunch NoDevice "
+    "OutOfDeviceMemory WorkFailed",
     "program": "Program",
     "slot": "Slot Slots",
     "stream": "Stream",
@@ -51,7 +52,16 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = getattr(import_module(f"{__name__}.{home}"), name)
+        try:
+            module = import_module(f"{__name__}.{home}")
+        except ModuleNotFoundError as error:
+            if error.name != "numpy":
+                raise
+            from .errors import NoDevice
+
+            text = "devices need numpy: pip install 'actorpar[opencl]' or 'actorpar[cuda]' brings it"
+            raise NoDevice(text) from error
+        value = getattr(module, name)
         globals()[name] = value
         return value
 

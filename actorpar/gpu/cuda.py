@@ -52,6 +52,7 @@ class CudaDevice(Device):
             self._probe = cu.Stream(_NON_BLOCKING)
         except cu.Error as error:
             raise NoDevice(f"{found.spec}, {found.name}, cannot be opened: {error}") from error
+        self.uuid = driver().uuid(int(found.spec.partition(":")[2]))
         self._pool = DeviceMemoryPool()
         self.architecture = "sm_{}{}".format(*device.compute_capability())
         self.block: int = device.max_threads_per_block
@@ -115,6 +116,15 @@ class CudaDevice(Device):
         if isinstance(error, cu.MemoryError):
             return OutOfDeviceMemory(f"{what}: {error}")
         return WorkFailed(f"{what}: {error}")
+
+    def record_behind(self, event: Any, array: DeviceArray) -> None:
+        """Record an event behind the last work on an array."""
+        stream = self._probe
+        if array.ready is not None:
+            stream.wait_for_event(array.ready)
+        elif isinstance(array.stream, CudaStream):
+            stream = array.stream._stream
+        event.record(stream)
 
     def _close(self, *, idle: bool) -> None:
         atexit.unregister(self._pop)

@@ -39,6 +39,7 @@ class Driver:
         self.event_destroy = self._call("cuEventDestroy_v2", pointer)
         self.stream_wait = self._call("cuStreamWaitEvent", pointer, pointer, unsigned)
         self.current_context = self._call("cuCtxGetCurrent", pointer)
+        self._uuid = self._call("cuDeviceGetUuid_v2", pointer, ctypes.c_int)
         self.set_context = self._call("cuCtxSetCurrent", pointer)
 
     def _raw(self, name: str, *arguments: Any) -> Callable[..., int]:
@@ -84,6 +85,12 @@ class Driver:
         context = ctypes.c_void_p()
         self.current_context(ctypes.byref(context))
         return context.value or 0
+
+    def uuid(self, device: int) -> bytes:
+        """What no other GPU, and no other part of one, has as its id."""
+        uuid = (ctypes.c_char * 16)()
+        self._uuid(uuid, device)
+        return bytes(uuid.raw)
 
     def waiter(self, handle: int) -> Callable[[], None]:
         """Record an event on the stream, and return what blocks a thread until it is reached."""

@@ -43,5 +43,9 @@ class OutOfDeviceMemory(GpuError, Reject):
     """The device has no room for this. What it had is untouched, and the actor lives on."""
 
 
+class ArrayLost(GpuError):
+    """An array that came from another node has not come whole: that node, its device or its actor is gone."""
+
+
 class WorkFailed(GpuError):
     """The driver has refused to enqueue or has failed a piece of work; the device itself is alive."""

@@ -12,22 +12,18 @@ import contextlib
 import weakref
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..channels import env
 from .array import DeviceArray
 from .device import Device
 from .errors import GpuError, InvalidDevice, InvalidLaunch
+from .foreign import OnCuda, adopt
 from .program import Kernel, Size
+from .staging import copy, copy_in, parts_of
 from .stream import Stream
-
-#: Bytes of pinned memory through which memory that is not pinned is copied, twice as much for both directions.
-CHUNK: Final = 8 << 20
-#: Bytes that are copied on the loop's thread: more would keep the loop for longer than a thread costs.
-SMALL: Final = 256 << 10
 
 
 class Slots:
@@ -111,27 +107,25 @@ class Slot:
         """A new array on the device, with anything in it. OutOfDeviceMemory."""
         return self.device.empty(shape, dtype)
 
-    async def put(self, host: NDArray[Any]) -> DeviceArray:
+    async def put(self, host: NDArray[Any] | DeviceArray | OnCuda) -> DeviceArray:
         """A new array on the device with what `host` has. OutOfDeviceMemory.
 
         Memory of `pinned`, and on OpenCL all contiguous memory, is copied by the device itself: do not change it before
         `done`. Other memory is copied to pinned memory first, on another thread if it is large, and is yours when this
-        returns.
+        returns. An array of the device itself is the array that it is; one that has come from another process is
+        brought here, and one of another device is copied, by way of the host. ArrayLost. An array of torch, cupy,
+        numba or PyCUDA on a CUDA device is used where it is.
         """
-        stream = self.stream
+        if isinstance(host, DeviceArray):
+            await self._here(host)
+            return host if host.device is self.device else await self._copy_of(host)
+        if hasattr(host, "__cuda_array_interface__"):
+            array = adopt(self.device, self.stream, host)
+            self._arrays.add(array)
+            return array
         array = self.device.empty(host.shape, host.dtype)
         self._arrays.add(array)
-        await stream.room()
-        if host.flags.c_contiguous and (self.device.kind == "opencl" or self.device.pool.holds(host)):
-            stream.copy_in(array, host)
-            return array
-        flat = np.ascontiguousarray(host).reshape(-1).view(np.uint8)
-        for begin in range(0, len(flat), CHUNK):
-            part = flat[begin : begin + CHUNK]
-            block = await self.device.pinned_block(len(part))
-            await _copy(block, part)
-            await stream.room()
-            stream.copy_in(array, block, begin)
+        await copy_in(self.stream, array, np.ascontiguousarray(host).reshape(-1).view(np.uint8))
         return array
 
     async def launch(self, name: str, size: Size, *arguments: Any, block: Size | None = None) -> None:
@@ -144,6 +138,9 @@ class Slot:
         if kernel is None:
             known = ", ".join(self._slots.kernels) or "none"
             raise InvalidLaunch(f"the program has no kernel {name!r}; its kernels are: {known}")
+        for argument in arguments:
+            if isinstance(argument, DeviceArray) and argument.arrival is not None:
+                await self._here(argument)
         await self.stream.room()
         self.stream.launch(kernel, size, arguments, block)
         self._arrays.update(arguments[number] for number in kernel.signature.arrays)
@@ -155,44 +152,45 @@ class Slot:
         """
         if out is not None and (out.nbytes != array.nbytes or not out.flags.c_contiguous or not out.flags.writeable):
             raise InvalidLaunch(f"out is a contiguous array of {array.nbytes} bytes that can be written to")
+        await self._here(array)
         pool, stream = self.device.pool, self.stream
         host = out
         if host is None:
             memory = pool.take(array.nbytes, spare=pool.cap // 2)
             host = np.empty(array.shape, array.dtype) if memory is None else _shaped(memory, array)
-        await stream.room()
         if self.device.kind == "opencl" or pool.holds(host):
+            await stream.room()
             stream.copy_out(host, array)
             await stream.done()
         else:
-            await self._get_staged(array, host.reshape(-1).view(np.uint8))
+            flat, begin = host.reshape(-1).view(np.uint8), 0
+            async for part in parts_of(stream, array):
+                await copy(flat[begin : begin + len(part)], part)
+                begin += len(part)
         return host
 
     async def done(self, *, timeout: float | None = None) -> None:
         """Return when the device is done with all that this slot was given. DeviceHung, if that takes longer."""
         await self.stream.done(timeout=timeout)
 
-    async def _get_staged(self, array: DeviceArray, flat: NDArray[np.uint8]) -> None:
-        """Through two blocks: while the device fills one, a thread empties the other."""
-        stream, before = self.stream, None
-        for begin in range(0, len(flat), CHUNK):
-            part = flat[begin : begin + CHUNK]
-            block = await self.device.pinned_block(len(part))
-            await stream.room()
-            stream.copy_out(block, array, begin)
-            if before is not None:
-                await _copy(*before)
-            await stream.done()
-            before = part, block
-        if before is not None:
-            await _copy(*before)
+    async def _copy_of(self, other: DeviceArray) -> DeviceArray:
+        """A copy of an array of another device of this process."""
+        array, source, begin = self.device.empty(other.shape, other.dtype), other.device.stream(), 0
+        self._arrays.add(array)
+        try:
+            async for part in parts_of(source, other):
+                await copy_in(self.stream, array, part, begin)
+                begin += len(part)
+        finally:
+            other.device.spare.append(source)
+        return array
 
-
-async def _copy(to: NDArray[np.uint8], part: NDArray[np.uint8]) -> None:
-    if len(part) <= SMALL:
-        to[:] = part
-    else:
-        await env.run_in_thread(np.copyto, to, part)
+    async def _here(self, array: DeviceArray) -> DeviceArray:
+        """Bring an array that has come from another process to this device."""
+        if array.arrival is not None:
+            await array.arrival.bring(array, self.device)
+        self._arrays.add(array)
+        return array
 
 
 def _shaped(memory: NDArray[np.uint8], array: DeviceArray) -> NDArray[Any]:

@@ -107,8 +107,11 @@ class Stream(ABC):
     def use(self, array: DeviceArray) -> None:
         """Begin nothing from now on before the work on an array that other streams were given is done."""
         other = array.stream
-        if other is not None and other is not self:
-            self.after(array.ready if array.ready is not None else other.mark())
+        if other is not self:
+            if array.ready is not None:
+                self.after(array.ready)
+            elif other is not None:
+                self.after(other.mark())
         array.stream, array.ready = self, None
 
     def hand_over(self, arrays: Iterable[DeviceArray]) -> None:
@@ -133,23 +136,27 @@ class Stream(ABC):
 
     async def done(self, *, timeout: float | None = None) -> None:
         """Return when the device has done all that was given so far; see `gpu.done`. Cancelling it stops no work."""
+        future = self.point(by=self)
+        if timeout is None:
+            await future
+            return
+        timer = asyncio.get_running_loop().call_later(timeout, self._hung, timeout)
+        try:
+            await future
+        finally:
+            timer.cancel()
+
+    def point(self, *, by: Source | None = None) -> asyncio.Future[None]:
+        """A future that is done when all that was given so far is; more work may follow, which it does not hold up."""
         self.device.check()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def then(error: BaseException | None) -> None:
             if not future.done():
                 future.set_result(None) if error is None else future.set_exception(error)
 
-        self.settle(then)
-        if timeout is None:
-            await future
-            return
-        timer = loop.call_later(timeout, self._hung, timeout)
-        try:
-            await future
-        finally:
-            timer.cancel()
+        self.settle(then, by=by or self.midway())
+        return future
 
     def settle(self, then: Then | None = None, *, by: Source | None = None) -> None:
         """Let go of what the work given so far uses, once it is done, and then call `then` with None or an error."""

@@ -8,6 +8,7 @@ Invariants
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Protocol, get_origin
 
 from actorpar.channels.end import End
@@ -27,6 +28,23 @@ class Port(Protocol):
     def accept(self, declared: Any, data: bytes) -> Any:
         """Make of a description what was declared: `Sender[int]`, `ActorRef[Stats]`. CodecError."""
 
+
+class Carrier(Protocol):
+    """How values of one class cross: as a record of what they are, with the ends through which the rest follows."""
+
+    def leave(self, value: Any, export: Callable[[End], bytes]) -> bytes:
+        """Describe a value that goes to another node; ends in the description are given up by `export`. CodecError."""
+        raise NotImplementedError
+
+    def arrive(self, data: bytes, accept: Callable[[Any, bytes], Any]) -> Any:
+        """The value of a description; ends in it by `accept`, with their declared type. CodecError."""
+
+    def refuse(self, value: Any) -> None:
+        """The item that an arrived value came in is refused: close the ends that it has."""
+
+
+#: Those of the classes that have one; their classes are portable, too.
+CARRIERS: Final[dict[type, Carrier]] = {}
 
 #: The classes whose values cross by description. References register themselves, for they are defined above.
 PORTABLE: Final[list[type]] = [Sender, Receiver]
@@ -94,3 +112,5 @@ class Acceptance:
         for value in self._accepted:
             if isinstance(value, End):
                 value.close()
+            elif type(value) in CARRIERS:
+                CARRIERS[type(value)].refuse(value)

@@ -27,7 +27,7 @@ from ..errors import CodecError, ItemTypeError
 from .buffers import BESIDE, Buffers
 from .hooks import NO_BUFFERS, Call, Hooks
 from .places import lift_of, with_stand_ins
-from .port import PORTABLE, Acceptance, Port, Survey
+from .port import CARRIERS, PORTABLE, Acceptance, Carrier, Port, Survey
 from .types import contents, is_untyped, name_of, outer_types
 from .weight import is_heavy, is_many
 
@@ -282,6 +282,12 @@ def register_portable(cls: type) -> None:
     if cls not in PORTABLE:
         PORTABLE.append(cls)
         _cached.cache_clear()
+
+
+def register_carrier(cls: type, carrier: Carrier) -> None:
+    """Have values of this class cross links as its carrier describes them."""
+    CARRIERS[cls] = carrier
+    register_portable(cls)
 
 
 def schema_of(declared: Any) -> Schema:

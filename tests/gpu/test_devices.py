@@ -46,8 +46,8 @@ async def test_an_array_with_gaps_and_one_in_another_order_are_put_as_what_they_
 
 
 async def test_large_arrays_go_through_pinned_memory_in_parts(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actorpar.gpu.slot.CHUNK", 1 << 16)
-    monkeypatch.setattr("actorpar.gpu.slot.SMALL", 1 << 12)
+    monkeypatch.setattr("actorpar.gpu.staging.CHUNK", 1 << 16)
+    monkeypatch.setattr("actorpar.gpu.staging.SMALL", 1 << 12)
     monkeypatch.setenv("ACTORPAR_PINNED", str(1 << 18))  # less than the array, so that it comes back in parts, too
     slots = await slots_of(spec)
     host = np.random.default_rng(1).integers(0, 256, 1_000_003, np.uint8)

@@ -37,7 +37,8 @@ class Lane:
         others = {name: value for name, value in os.environ.items() if not name.startswith(DECIDING)}
         libraries = f"{self.folder}:{others['LD_LIBRARY_PATH']}" if "LD_LIBRARY_PATH" in others else str(self.folder)
         path = f"{self.folder}:{self.python.parent}:{others['PATH']}"
-        return {**others, "LD_LIBRARY_PATH": libraries, "PATH": path, "PYTHONPATH": str(ROOT), **more}
+        fixed = {"XDG_CACHE_HOME": str(self.folder / "cache"), "PYTHONPATH": str(ROOT)}
+        return {**others, **fixed, "LD_LIBRARY_PATH": libraries, "PATH": path, **more}
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
         """Start a Python program that a test talks to over its pipes."""
