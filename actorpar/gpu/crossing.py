@@ -109,7 +109,7 @@ class Arrival:
             async for part in self.received(array.nbytes):
                 await copy_in(stream, here, part, begin)
                 begin += len(part)
-            stream.hand_over([here])
+            stream.hand_over([here], idle=False)
         finally:
             device.spare.append(stream)
         array.become(here)

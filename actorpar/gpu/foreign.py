@@ -41,7 +41,9 @@ def adopt(device: Device, stream: Stream, foreign: Any) -> DeviceArray:
     That is known where the interface names a stream; where it names none, the library says that nothing is to be waited
     for. InvalidLaunch: the device is none of CUDA, or the array has gaps, or may only be read.
     """
-    interface = foreign.__cuda_array_interface__
+    interface = getattr(foreign, "__cuda_array_interface__", None)
+    if interface is None:
+        raise InvalidLaunch(f"a device takes arrays of numpy, and those that are on one, not {foreign!r}")
     shape, dtype = tuple(interface["shape"]), np.dtype(interface["typestr"])
     address, only_read = interface["data"]
     if device.kind != "cuda":

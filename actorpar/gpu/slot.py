@@ -48,8 +48,11 @@ class Slots:
         """The stream of a free slot."""
         return await self._free.get()
 
-    def give_back(self, stream: Stream) -> None:
-        """The slot is free as soon as the device is done with it; at once, if the device is lost and all that fails."""
+    def give_back(self, stream: Stream, *, idle: bool) -> None:
+        """The slot is free as soon as the device is done with it; at once, if it is idle, or the device is lost."""
+        if idle:
+            self._free.put_nowait(stream)
+            return
         try:
             stream.settle(lambda _: self._free.put_nowait(stream))
         except Exception:
@@ -73,6 +76,7 @@ class Slot:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._stream: Stream | None = None
+        self._shared = False  # others may have given it work, which is not counted
         self._arrays: weakref.WeakSet[DeviceArray] = weakref.WeakSet()
 
     async def __aenter__(self) -> Slot:
@@ -82,14 +86,20 @@ class Slot:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        stream, self._stream = self.stream, None
+        stream, self._stream = self._own, None
+        idle = not stream.in_flight and not self._shared
         with contextlib.suppress(GpuError):  # of a lost device nothing is waited for
-            stream.hand_over(self._arrays)
-        self._slots.give_back(stream)
+            stream.hand_over(self._arrays, idle=idle)
+        self._slots.give_back(stream, idle=idle)
 
     @property
     def stream(self) -> Stream:
         """Its stream, for other libraries: torch.cuda.ExternalStream(slot.stream.handle)."""
+        self._shared = True
+        return self._own
+
+    @property
+    def _own(self) -> Stream:
         if self._stream is None:
             raise InvalidDevice("a slot is used inside `async with actor.slot() as slot:`")
         return self._stream
@@ -119,13 +129,13 @@ class Slot:
         if isinstance(host, DeviceArray):
             await self._here(host)
             return host if host.device is self.device else await self._copy_of(host)
-        if hasattr(host, "__cuda_array_interface__"):
-            array = adopt(self.device, self.stream, host)
+        if not isinstance(host, np.ndarray):
+            array = adopt(self.device, self._own, host)
             self._arrays.add(array)
             return array
         array = self.device.empty(host.shape, host.dtype)
         self._arrays.add(array)
-        await copy_in(self.stream, array, np.ascontiguousarray(host).reshape(-1).view(np.uint8))
+        await copy_in(self._own, array, np.ascontiguousarray(host).reshape(-1).view(np.uint8))
         return array
 
     async def launch(self, name: str, size: Size, *arguments: Any, block: Size | None = None) -> None:
@@ -141,8 +151,8 @@ class Slot:
         for argument in arguments:
             if isinstance(argument, DeviceArray) and argument.arrival is not None:
                 await self._here(argument)
-        await self.stream.room()
-        self.stream.launch(kernel, size, arguments, block)
+        await self._own.room()
+        self._own.launch(kernel, size, arguments, block)
         self._arrays.update(arguments[number] for number in kernel.signature.arrays)
 
     async def get(self, array: DeviceArray, out: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -153,7 +163,7 @@ class Slot:
         if out is not None and (out.nbytes != array.nbytes or not out.flags.c_contiguous or not out.flags.writeable):
             raise InvalidLaunch(f"out is a contiguous array of {array.nbytes} bytes that can be written to")
         await self._here(array)
-        pool, stream = self.device.pool, self.stream
+        pool, stream = self.device.pool, self._own
         host = out
         if host is None:
             memory = pool.take(array.nbytes, spare=pool.cap // 2)
@@ -171,7 +181,7 @@ class Slot:
 
     async def done(self, *, timeout: float | None = None) -> None:
         """Return when the device is done with all that this slot was given. DeviceHung, if that takes longer."""
-        await self.stream.done(timeout=timeout)
+        await self._own.done(timeout=timeout)
 
     async def _copy_of(self, other: DeviceArray) -> DeviceArray:
         """A copy of an array of another device of this process."""
@@ -179,7 +189,7 @@ class Slot:
         self._arrays.add(array)
         try:
             async for part in parts_of(source, other):
-                await copy_in(self.stream, array, part, begin)
+                await copy_in(self._own, array, part, begin)
                 begin += len(part)
         finally:
             other.device.spare.append(source)

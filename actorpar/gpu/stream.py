@@ -114,12 +114,13 @@ class Stream(ABC):
                 self.after(other.mark())
         array.stream, array.ready = self, None
 
-    def hand_over(self, arrays: Iterable[DeviceArray]) -> None:
-        """Mark where the work on these arrays ends: whoever uses one next waits for no more than that."""
+    def hand_over(self, arrays: Iterable[DeviceArray], *, idle: bool) -> None:
+        """Mark where the work on these arrays ends: whoever uses one next waits for no more than that, and for nothing
+        if the stream is idle."""
         mine = [array for array in arrays if array.stream is self]
         if not mine:
             return
-        mark = self.mark() if self.in_flight else None
+        mark = None if idle else self.mark()
         for array in mine:
             array.ready = mark
             if mark is None:

@@ -260,6 +260,13 @@ async def test_an_actor_whose_on_start_does_not_call_the_one_above_is_told_so(sp
         assert "super().on_start()" in str(failed.value.__cause__)
 
 
+async def test_what_is_no_array_is_refused(spec: str) -> None:
+    slots = await slots_of(spec)
+    async with slots.slot() as slot:
+        with pytest.raises(gpu.InvalidLaunch, match="takes arrays of numpy"):
+            await slot.put([1, 2, 3])  # type: ignore[arg-type]
+
+
 async def test_a_slot_is_used_inside_its_block(spec: str) -> None:
     slots = await slots_of(spec)
     async with slots.slot() as slot:
