@@ -54,6 +54,7 @@ class CudaDevice(Device):
             raise NoDevice(f"{found.spec}, {found.name}, cannot be opened: {error}") from error
         self.uuid = driver().uuid(int(found.spec.partition(":")[2]))
         self._pool = DeviceMemoryPool()
+        self._pool.allocate(1)  # held from now on, and of a size that no array has: see `_allocate`
         self.architecture = "sm_{}{}".format(*device.compute_capability())
         self.block: int = device.max_threads_per_block
 
@@ -77,7 +78,9 @@ class CudaDevice(Device):
 
     def _allocate(self, size: int) -> Any:
         try:
-            return self._pool.allocate(size)
+            # A pool that holds nothing asks for the context when a block comes back to it. Where there is none any
+            # more, as when an array outlives a device that was lost, that aborts the process.
+            return self._pool.allocate(max(size, 2))
         except cu.Error as error:
             raise self.meaning(error, f"{size} bytes on {self.spec}") from None
 
