@@ -22,3 +22,20 @@ def test_dv07_a_kernel_that_faults_costs_the_process_of_its_node_and_the_actor_c
     assert (after["device"], after["visible"], after["another"]) == ("cuda:0", "0", True)
     assert after["result"] == [3.0, 3.0, 3.0]
     assert "cuda:0 is lost, and its process ends: DeviceLost" in done.stderr
+
+
+OUTLIVES = """
+import asyncio, numpy
+from actorpar import gpu
+async def main():
+    device = gpu.open_device("cuda:0")
+    global array
+    array = device.empty(100, numpy.float32)
+    device.lose(gpu.DeviceLost("it burns"))
+asyncio.run(main())
+"""
+
+
+def test_an_array_that_outlives_a_lost_device_does_not_abort_the_interpreter(fake_cuda: Lane) -> None:
+    done = fake_cuda.run("-c", OUTLIVES)
+    assert (done.returncode, done.stderr) == (0, "")
