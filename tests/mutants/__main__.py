@@ -59,7 +59,7 @@ def choose(sample: int | None, seed: int, only: str | None) -> list[Mutant]:
 
 def rule(text: str) -> str:
     """CH-07 for CH-07, CH-7, ch7 and 7; AC-34 for AC-34 and ac34; NET for net, which is all of them."""
-    found = re.fullmatch(r"(CH|AC|NET|TM|)-?(\d*)", text.upper())
+    found = re.fullmatch(r"(CH|AC|NET|TM|DV|)-?(\d*)", text.upper())
     if found is None or not any(found.groups()):
         raise ValueError(f"{text!r} is no rule")
     return f"{found[1] or 'CH'}-{int(found[2]):02}" if found[2] else found[1]
