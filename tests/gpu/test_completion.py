@@ -28,6 +28,7 @@ class Stream:
         self.gates: list[threading.Event] = []
         self.refuses = False
         self.lost = False
+        self.looks = 0
 
     def notify(self, library: ctypes.CDLL, slot: int) -> None:
         if self.refuses:
@@ -40,6 +41,7 @@ class Stream:
         return lambda: None if gate.wait(10) else pytest.fail("nobody has opened it")
 
     def check(self) -> None:
+        self.looks += 1
         if self.lost:
             raise DeviceLost("it burns")
 
@@ -177,6 +179,7 @@ async def test_dv06_a_device_that_is_lost_fails_all_its_waits_and_none_of_anothe
     one, other, healthy = Stream("one"), Stream("one"), Stream("another")
     lost = [*await begun(one, 3), *await begun(other, 2)]
     (unharmed,) = await begun(healthy)
+    await turn_until(lambda: one.looks + other.looks > 1)  # of a context one stream is looked at
     one.lost = other.lost = True
     for task in lost:
         with pytest.raises(DeviceLost, match="it burns"):

@@ -146,7 +146,8 @@ async def test_dv04_whoever_is_handed_an_array_waits_for_the_work_on_it_and_for_
     other = await entering
     getting = asyncio.ensure_future(other.get(array))
     await turn_until(lambda: other.stream.in_flight)
-    assert not getting.done()
+    done, _ = await asyncio.wait([getting], timeout=0.1)
+    assert not done
     controls.open_gate(1)
     async with slots.slot() as slot:
         await slot.launch("gate", 1, 2)  # which stays shut

@@ -49,6 +49,7 @@ async def test_dv09_at_the_cap_whoever_asks_waits_in_turn() -> None:
     fourth = asyncio.ensure_future(pool.wait_for(100))
     await asyncio.sleep(0)
     del first
+    assert pool.take(100) is None  # it came back, and others wait for it
     assert len(await third) == BLOCK
     assert not fourth.done()
     del second

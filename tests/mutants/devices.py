@@ -19,13 +19,6 @@ DEVICES = [
     Mutant(
         "DV-01",
         GPU_COMPLETION,
-        "what comes beyond the slots is armed before those that wait",
-        "self._deferred.append((source, then))",
-        "self._deferred.appendleft((source, then))",
-    ),
-    Mutant(
-        "DV-01",
-        GPU_COMPLETION,
         "what waits for a slot is forgotten",
         "        if self._deferred:\n            source, then = self._deferred.popleft()",
         "        if len(self._deferred) > 1:\n            source, then = self._deferred.popleft()",
