@@ -16,7 +16,7 @@ from . import figures
 from .array import DeviceArray
 from .completion import completions
 from .ending import leave_process
-from .errors import DeviceLost, InvalidLaunch
+from .errors import DeviceLost, InvalidDevice, InvalidLaunch
 from .finding import Found, choose
 from .loopend import at_end_of_loop
 from .pinned import PinnedPool, cap
@@ -190,7 +190,7 @@ def open_device(spec: str | None = None) -> Device:
     None is what ACTORPAR_DEVICE says, which on a node for a device is that device, else "auto": the first device of
     CUDA, and only where there is none, of OpenCL. That is never silent: the log says which. The first call makes a
     context, which blocks the loop for a moment; later ones return the same device. NoDevice, with the reasons;
-    DeviceLost.
+    DeviceLost. InvalidDevice: it is a second one of CUDA, and each needs a process of its own.
     """
     loop = asyncio.get_running_loop()
     device = _DEVICES.get((loop, spec or ""))
@@ -205,6 +205,12 @@ def open_device(spec: str | None = None) -> Device:
 
 
 def _open(loop: asyncio.AbstractEventLoop, found: Found) -> Device:
+    others = [each for (on, _), each in _DEVICES.items() if on is loop and each.kind == found.kind == "cuda"]
+    if others:  # a call of CUDA is for the context that is current, whatever device it means
+        raise InvalidDevice(
+            f"{found.spec} cannot be used beside {others[0]} in one process: `actorpar run --gpus all` has a node for "
+            "each"
+        )
     kind: Callable[[Found], Device]
     if found.kind == "cuda":
         from .cuda import CudaDevice as kind

@@ -141,7 +141,7 @@ class Stream(ABC):
         if timeout is None:
             await future
             return
-        timer = asyncio.get_running_loop().call_later(timeout, self._hung, timeout)
+        timer = asyncio.get_running_loop().call_later(timeout, self._hung, future, timeout)
         try:
             await future
         finally:
@@ -207,10 +207,11 @@ class Stream(ABC):
         """What tells of this point without holding up what is given next."""
         return self
 
-    def _hung(self, timeout: float) -> None:
+    def _hung(self, future: asyncio.Future[None], timeout: float) -> None:
         from .waiting import hung
 
-        self.device.lose(hung(self, timeout))
+        if not future.done():
+            self.device.lose(hung(self, timeout))
 
     # -- as a source of completions
 

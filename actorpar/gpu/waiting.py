@@ -22,7 +22,8 @@ async def done(stream: Any, *, timeout: float | None = None) -> None:
 
     Cancelling the wait does not stop the device: what it works on has to stay where it is until the device is done.
     Raises DeviceLost if the device is lost meanwhile, and DeviceHung if `timeout` seconds pass: the work goes on, and
-    nothing but the end of the process stops it. InvalidDevice for what is no stream.
+    nothing but the end of the process stops it; so the device is lost for all that is awaited of it here, and a process
+    that is a node for it ends. InvalidDevice for what is no stream.
     """
     loop = asyncio.get_running_loop()
     source = source_of(stream)
@@ -36,7 +37,12 @@ async def done(stream: Any, *, timeout: float | None = None) -> None:
     if timeout is None:
         await future
         return
-    timer = loop.call_later(timeout, lambda: then(hung(source, timeout)))
+
+    def give_up() -> None:
+        if not future.done():
+            completions(loop).lose(source.context, hung(source, timeout))
+
+    timer = loop.call_later(timeout, give_up)
     try:
         await future
     finally:

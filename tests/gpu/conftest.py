@@ -26,6 +26,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         delegation.delegate(items)
 
 
+if delegation.is_there():
+    importlib.import_module("pycuda.driver")  # loading it keeps a loop for too long
+
+
 @pytest.fixture
 def fake_cuda() -> Lane:
     """PyCUDA over the fake driver, for programs: `fake_cuda.run("-c", program, FAKE_CUDA_DEVICES="2")`."""
@@ -59,6 +63,13 @@ def libraries(monkeypatch: pytest.MonkeyPatch) -> Libraries:
     monkeypatch.delenv("ACTORPAR_DEVICE", raising=False)
     monkeypatch.setattr("actorpar.gpu.finding._told", set())
     return Libraries(monkeypatch)
+
+
+@pytest.fixture
+def opencl() -> None:
+    """There is a device of OpenCL that compiles; otherwise the test is skipped."""
+    if why := why_no_opencl():
+        pytest.skip(why)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import subprocess
 import sys
@@ -20,9 +21,11 @@ cl.Program(context, "__kernel void one(__global float *x) { x[0] = 1; }").build(
 
 @functools.cache
 def why_no_opencl() -> str:
-    """Why no test can run on a device of OpenCL; empty if there is one that compiles."""
+    """Why no test can run on a device of OpenCL; empty if there is one that compiles. It blocks, so no loop asks."""
     found = subprocess.run([sys.executable, "-W", "ignore", "-c", _TRIAL], capture_output=True, text=True, timeout=60)
     if found.returncode == 0:
+        for platform in importlib.import_module("pyopencl").get_platforms():  # loading it keeps a loop for too long
+            platform.get_devices()
         return ""
     why = (found.stderr.strip().splitlines() or ["it crashed"])[-1]
     return f"no device of OpenCL that compiles: install pyopencl, and Debian's pocl-opencl-icd ({why})"

@@ -298,6 +298,13 @@ def test_dv11_an_array_that_outlives_its_loop_has_given_its_memory_back_with_it(
     gc.collect()
 
 
+async def test_a_second_device_of_cuda_on_a_loop_is_refused_and_where_it_belongs_is_said() -> None:
+    first = gpu.open_device("cuda:0")
+    with pytest.raises(gpu.InvalidDevice, match="cannot be used beside"):
+        gpu.open_device("cuda:1")
+    assert gpu.open_device("cuda") is first
+
+
 def test_two_loops_in_two_threads_use_the_device_side_by_side() -> None:
     results = []
 

@@ -12,7 +12,6 @@ import pytest
 
 from actorpar import gpu
 from tests.gpu.fake import controls
-from tests.gpu.pocl import why_no_opencl
 
 
 def every_form(handle: int) -> dict[str, Any]:
@@ -60,9 +59,7 @@ async def test_without_a_current_context_the_default_stream_is_refused_with_what
         await gpu.done(0)
 
 
-async def test_a_queue_of_pyopencl_is_awaited_as_it_is() -> None:
-    if why := why_no_opencl():
-        pytest.skip(why)
+async def test_a_queue_of_pyopencl_is_awaited_as_it_is(opencl: None) -> None:
     cl = importlib.import_module("pyopencl")
     numpy = importlib.import_module("numpy")
     context = cl.Context([next(each for platform in cl.get_platforms() for each in platform.get_devices())])
@@ -77,9 +74,7 @@ async def test_a_queue_of_pyopencl_is_awaited_as_it_is() -> None:
         await gpu.done(context)
 
 
-async def test_an_event_of_pyopencl_is_awaited_itself() -> None:
-    if why := why_no_opencl():
-        pytest.skip(why)
+async def test_an_event_of_pyopencl_is_awaited_itself(opencl: None) -> None:
     cl = importlib.import_module("pyopencl")
     numpy = importlib.import_module("numpy")
     context = cl.Context([next(each for platform in cl.get_platforms() for each in platform.get_devices())])
